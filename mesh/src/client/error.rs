@@ -1,0 +1,138 @@
+//! What a failure of the transport means as a gRPC status.
+//!
+//! Classified from the source error: hyper's own conversion makes CANCELLED of a connection that went away, and a caller
+//! must be able to tell the two apart (gRPC over HTTP/2, *Errors*; grpc/doc/http-grpc-status-mapping.md).
+
+use std::{
+    error::Error,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tonic::{Code, Status};
+
+use crate::{Body, directory::Target, status};
+
+/// The status of a call whose request or answer broke.
+pub(super) fn status_of(error: &hyper::Error, target: Target) -> Status {
+    let mut source = error.source();
+    let mut text = error.to_string();
+    let mut code = Code::Unavailable;
+    while let Some(cause) = source {
+        text = cause.to_string();
+        if let Some(reset) = cause.downcast_ref::<h2::Error>().filter(|error| error.is_reset())
+            && let Some(reason) = reset.reason()
+        {
+            code = code_of_reset(reason);
+        }
+        source = cause.source();
+    }
+    Status::new(code, format!("{target}: {text}"))
+}
+
+/// gRPC over HTTP/2, *Errors*: the code of a stream that the peer reset.
+fn code_of_reset(reason: h2::Reason) -> Code {
+    match reason {
+        h2::Reason::REFUSED_STREAM => Code::Unavailable,
+        h2::Reason::CANCEL => Code::Cancelled,
+        h2::Reason::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
+        h2::Reason::INADEQUATE_SECURITY => Code::PermissionDenied,
+        _ => Code::Internal,
+    }
+}
+
+/// An answer that a gRPC client can trust: whatever came back, it ends with a status.
+pub(super) fn checked(response: Response<Incoming>, target: Target) -> Response<Body> {
+    let (mut parts, incoming) = response.into_parts();
+    status::strip_invalid_details(&mut parts.headers);
+    let ended = status::code_of(&parts.headers).is_some();
+    if parts.status != StatusCode::OK && !ended {
+        let code = code_of_http(parts.status);
+        return status::response_of(&Status::new(code, format!("{target}: HTTP status {}", parts.status)));
+    }
+    Response::from_parts(parts, Body::new(Answer { incoming, target, ended }))
+}
+
+/// grpc/doc/http-grpc-status-mapping.md
+fn code_of_http(http: StatusCode) -> Code {
+    match http {
+        StatusCode::BAD_REQUEST => Code::Internal,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::Unimplemented,
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
+/// A body from the wire whose failures are statuses.
+struct Answer {
+    incoming: Incoming,
+    target: Target,
+    /// The status has been seen.
+    ended: bool,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                self.ended = true;
+                return Poll::Ready(Some(Err(status_of(&error, self.target))));
+            }
+            None if self.ended => return Poll::Ready(None),
+            None => {
+                self.ended = true;
+                let text = format!("{}: the answer ended without a status", self.target);
+                return Poll::Ready(Some(Ok(status::trailers_of(&Status::internal(text)))));
+            }
+        };
+        let frame = match frame.into_trailers() {
+            Ok(mut trailers) => {
+                status::strip_invalid_details(&mut trailers);
+                self.ended = true;
+                Frame::trailers(trailers)
+            }
+            Err(data) => data,
+        };
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended && self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_statuses_mean_what_grpc_says_they_mean() {
+        assert_eq!(code_of_http(StatusCode::NOT_FOUND), Code::Unimplemented);
+        assert_eq!(code_of_http(StatusCode::SERVICE_UNAVAILABLE), Code::Unavailable);
+        assert_eq!(code_of_http(StatusCode::IM_A_TEAPOT), Code::Unknown);
+    }
+
+    #[test]
+    fn a_refused_stream_is_unavailable_and_a_cancelled_one_is_cancelled() {
+        assert_eq!(code_of_reset(h2::Reason::REFUSED_STREAM), Code::Unavailable);
+        assert_eq!(code_of_reset(h2::Reason::CANCEL), Code::Cancelled);
+        assert_eq!(code_of_reset(h2::Reason::PROTOCOL_ERROR), Code::Internal);
+    }
+}

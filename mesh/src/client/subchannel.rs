@@ -1,0 +1,48 @@
+//! Keeps one connection to a target: CONNECTING, READY, TRANSIENT_FAILURE and back (gRPC's connectivity semantics).
+//!
+//! It connects before anybody asks, again as soon as the connection ends, and after failures ever later.
+
+use std::sync::Arc;
+
+use hyper::client::conn::http2::SendRequest;
+use tokio::sync::watch;
+
+use super::{config::ClientConfig, connect::connect};
+use crate::{Body, address::Address};
+
+/// The state of one connection.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// A connection is being made.
+    Connecting,
+    /// Requests can be sent.
+    Ready(SendRequest<Body>),
+    /// The last connect failed, with this error; the next one waits for its backoff.
+    TransientFailure(Arc<str>),
+}
+
+/// Keeps the connection at `index` of a group until the group is dropped.
+pub(super) async fn keep(states: watch::Sender<Vec<State>>, index: usize, address: Address, config: ClientConfig) {
+    let mut failures = 0_u32;
+    let set = |state| states.send_modify(|states| states[index] = state);
+    loop {
+        match connect(&address, index, &config).await {
+            Ok(connected) => {
+                failures = 0;
+                set(State::Ready(connected.sender));
+                let ended = connected.driver.await;
+                set(State::Connecting);
+                tracing::debug!(%address, error = ended.err().map(tracing::field::display), "connection ended");
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                if failures == 1 {
+                    tracing::warn!(%address, %error, "cannot connect");
+                }
+                set(State::TransientFailure(error.to_string().into()));
+                tokio::time::sleep(config.backoff(failures, fastrand::f64())).await;
+                // The failure stays visible while the next try runs: a call must not wait for a target that is away.
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a call carries through the code that serves it: its deadline, its trace, its caller.
+//!
+//! Outbound calls made anywhere below a handler find it here, so that no service passes it by hand. It belongs to the
+//! task; [`spawn`] takes it along into another.
+
+use std::{
+    pin::Pin,
+    task::{Context as TaskContext, Poll},
+};
+
+use opentelemetry::Context as TraceContext;
+use pin_project_lite::pin_project;
+use tokio::{task::JoinHandle, time::Instant};
+
+use crate::identity::Principal;
+
+/// The context of one inbound call.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+    /// The trace and the current span in it; empty where the call is not traced.
+    pub trace: TraceContext,
+    /// As whom the caller called.
+    pub principal: Principal,
+}
+
+tokio::task_local! {
+    static CURRENT: CallContext;
+}
+
+/// The context of the inbound call that this task serves, if it serves one.
+#[must_use]
+pub fn current() -> Option<CallContext> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
+/// When the caller of the call that this task serves stops waiting.
+#[must_use]
+pub fn deadline() -> Option<Instant> {
+    CURRENT.try_with(|context| context.deadline).ok().flatten()
+}
+
+/// The trace that this task is in: the current span's, else the inbound call's.
+#[must_use]
+pub fn trace() -> TraceContext {
+    use opentelemetry::trace::TraceContextExt as _;
+    let active = TraceContext::current();
+    if active.has_active_span() {
+        return active;
+    }
+    CURRENT.try_with(|context| context.trace.clone()).unwrap_or(active)
+}
+
+/// Runs `future` in `context`.
+pub fn scope<F: Future>(context: CallContext, future: F) -> impl Future<Output = F::Output> {
+    let trace = context.trace.clone();
+    CURRENT.scope(context, Traced { future, trace })
+}
+
+/// Runs `poll`, one step of a body, in `context`.
+pub(crate) fn enter<T>(context: &CallContext, poll: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(context.clone(), || {
+        let _attached = context.trace.clone().attach();
+        poll()
+    })
+}
+
+/// Spawns a task that belongs to the current call: its outbound calls have the same deadline, trace and caller.
+///
+/// It is not cancelled with the call. A step that must outlive the caller's deadline takes a fresh one by running in a
+/// [`scope`] of its own.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match current() {
+        Some(mut context) => {
+            context.trace = trace();
+            tokio::spawn(scope(context, future))
+        }
+        None => tokio::spawn(future),
+    }
+}
+
+pin_project! {
+    /// Makes a trace context the current one at every poll. One that is empty costs nothing.
+    struct Traced<F> {
+        #[pin]
+        future: F,
+        trace: TraceContext,
+    }
+}
+
+impl<F: Future> Future for Traced<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        use opentelemetry::trace::TraceContextExt as _;
+        let this = self.project();
+        let _attached = this.trace.has_active_span().then(|| this.trace.clone().attach());
+        this.future.poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn context() -> CallContext {
+        CallContext {
+            deadline: Some(Instant::now() + Duration::from_secs(1)),
+            trace: TraceContext::new(),
+            principal: Principal::service("souk", "souk", "cart"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_spawned_task_belongs_to_the_call_and_a_plain_one_does_not() {
+        let context = context();
+        let (deadline, caller) = (context.deadline, context.principal.clone());
+        scope(context, async move {
+            let carried = spawn(async { current() }).await.unwrap().unwrap();
+            assert_eq!((carried.deadline, carried.principal), (deadline, caller));
+            assert!(tokio::spawn(async { current() }).await.unwrap().is_none());
+        })
+        .await;
+        assert!(current().is_none());
+    }
+}

@@ -1,0 +1,286 @@
+//! One process of the mesh: its threads, telemetry, health, metrics, listeners, and how it stops.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use tokio::{
+    runtime::Handle,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use crate::{
+    Body, ListenAddress,
+    admin::Admin,
+    drain::{Drain, Phase},
+    health::Health,
+    identity::Principal,
+    metrics::Metrics,
+    server::{Acceptor, BindError, ConnectionConfig, Inbound, Listener, Protocol, accept},
+    telemetry::{self, SetupError, Telemetry, Tracer},
+    threads::{StartError, Threads},
+};
+
+/// What a process can be told, whatever it serves.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct Options {
+    /// Which log lines are written: a level, or targets with levels (`info,store=debug`)
+    #[cfg_attr(feature = "clap", arg(long, env = "LOG", default_value = "info", value_name = "FILTER"))]
+    pub log: String,
+    /// How log lines look: text or json
+    #[cfg_attr(feature = "clap", arg(long, env = "LOG_FORMAT", default_value_t, value_name = "FORMAT"))]
+    pub log_format: telemetry::Format,
+    /// How long calls are still taken after SIGTERM while health says NOT_SERVING (5s, 500ms); none on Ctrl-C
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, env = "DRAIN_DELAY", default_value = "5s", value_parser = parse_duration, value_name = "TIME")
+    )]
+    pub drain_delay: Duration,
+    /// How long calls in flight may take once connections are told to go
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, env = "DRAIN_GRACE", default_value = "20s", value_parser = parse_duration, value_name = "TIME")
+    )]
+    pub drain_grace: Duration,
+    /// Event loops for calls; 0 is one a processor
+    #[cfg_attr(feature = "clap", arg(long, env = "CORES", default_value_t = 0, value_name = "N"))]
+    pub cores: usize,
+    /// The SPIFFE trust domain of the fleet
+    #[cfg_attr(feature = "clap", arg(long, env = "TRUST_DOMAIN", default_value = "souk", value_name = "NAME"))]
+    pub trust_domain: String,
+    /// The namespace in the services' identities
+    #[cfg_attr(feature = "clap", arg(long, env = "NAMESPACE", default_value = "souk", value_name = "NAME"))]
+    pub namespace: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            log: "info".into(),
+            log_format: telemetry::Format::Text,
+            drain_delay: Duration::from_secs(5),
+            drain_grace: Duration::from_secs(20),
+            cores: 0,
+            trust_domain: "souk".into(),
+            namespace: "souk".into(),
+        }
+    }
+}
+
+/// Reads a duration such as `5s`, `500ms`, `2m` or a bare number of seconds.
+///
+/// # Errors
+/// If the text is none, or is negative.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit_s) = [("ms", 0.001), ("s", 1.0), ("m", 60.0)]
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)))
+        .unwrap_or((text, 1.0));
+    let seconds = number.trim().parse::<f64>().ok().map(|number| number * unit_s);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| format!("{text:?} is no duration: write 5s, 500ms or 2m"))
+}
+
+/// A process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// Threads or event loops.
+    #[error("start the threads")]
+    Threads(#[from] StartError),
+    /// Logs or traces.
+    #[error("set up telemetry")]
+    Telemetry(#[from] SetupError),
+}
+
+/// Why the process stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every call finished.
+    Drained,
+    /// The grace was over, or a second signal came, while calls were in flight.
+    Cut,
+}
+
+/// One process of the mesh.
+#[derive(Debug)]
+pub struct Process {
+    options: Options,
+    service_attribute: Option<&'static str>,
+    telemetry: Telemetry,
+    metrics: Metrics,
+    health: Health,
+    drain: Drain,
+    open: TaskTracker,
+    connections: ConnectionConfig,
+    threads: Arc<Threads>,
+}
+
+impl Process {
+    /// Starts the threads and the telemetry of a process called `name`.
+    ///
+    /// `service_attribute` names the services apart on the spans of a process that holds several.
+    ///
+    /// # Errors
+    /// If an event loop cannot be made, or the log filter or an `OTEL_*` variable is wrong.
+    pub fn start(name: &str, options: Options, service_attribute: Option<&'static str>) -> Result<Self, ProcessError> {
+        let threads = Arc::new(Threads::start(options.cores)?);
+        let metrics = Metrics::default();
+        let telemetry = telemetry::Config {
+            service_name: name.to_owned(),
+            service_attribute,
+            filter: options.log.clone(),
+            format: options.log_format,
+        };
+        let telemetry = Telemetry::install(&telemetry, &metrics, threads.background())?;
+        Ok(Self {
+            options,
+            service_attribute,
+            telemetry,
+            metrics,
+            health: Health::default(),
+            drain: Drain::default(),
+            open: TaskTracker::new(),
+            connections: ConnectionConfig::default(),
+            threads,
+        })
+    }
+
+    /// Changes the limits of every listener that is served from now on.
+    #[must_use]
+    pub fn with_connections(mut self, config: ConnectionConfig) -> Self {
+        self.connections = config;
+        self
+    }
+
+    /// The runtime for pools, feeds and whatever else outlives a call.
+    #[must_use]
+    pub fn background(&self) -> &Handle {
+        self.threads.background()
+    }
+
+    /// Runs `future` on the background runtime, from a thread that is none of ours.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.threads.block_on(future)
+    }
+
+    /// The metrics of the process.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The health of the process and its services.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// How the process stops.
+    #[must_use]
+    pub fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// As whom `service` calls.
+    #[must_use]
+    pub fn principal_of(&self, service: &str) -> Principal {
+        Principal::service(&self.options.trust_domain, &self.options.namespace, service)
+    }
+
+    pub(crate) fn tracer_of(&self, service: &str) -> Tracer {
+        self.telemetry.tracer().of_service(self.service_attribute, service)
+    }
+
+    /// Binds a listener; nothing is accepted yet.
+    ///
+    /// # Errors
+    /// If the address is taken or may not be used.
+    pub fn bind(&self, address: &ListenAddress) -> Result<Listener, BindError> {
+        let _inside = self.background().enter();
+        Listener::bind(address)
+    }
+
+    /// Serves a service's gRPC on a listener.
+    pub fn serve_grpc(&self, listener: Listener, inbound: Inbound) {
+        let name = Arc::clone(inbound.name());
+        self.serve(listener, name, inbound, Protocol::Grpc);
+    }
+
+    /// Serves plain HTTP, such as web pages, on a listener; `name` is its label in the metrics.
+    pub fn serve_http<S>(&self, listener: Listener, name: &str, service: S)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        self.serve(listener, name.into(), service, Protocol::Http);
+    }
+
+    /// Serves the admin port on a listener.
+    pub fn serve_admin(&self, listener: Listener) {
+        self.serve_http(listener, "admin", Admin::new(&self.health, &self.metrics, &self.threads));
+    }
+
+    fn serve<S>(&self, listener: Listener, name: Arc<str>, service: S, protocol: Protocol)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        let acceptor = Acceptor {
+            cores: Arc::clone(self.threads.cores()),
+            drain: self.drain.clone(),
+            open: self.open.clone(),
+            config: self.connections,
+        };
+        self.background().spawn(accept(acceptor, listener, name, service, protocol, self.metrics.clone()));
+    }
+
+    /// Waits for SIGTERM or Ctrl-C, then drains: NOT_SERVING at once, calls still taken for the delay (none on Ctrl-C),
+    /// GOAWAY, at most the grace for calls in flight. A second Ctrl-C ends at once.
+    ///
+    /// # Errors
+    /// If signals cannot be waited for.
+    pub async fn until_stopped(&self) -> std::io::Result<Stopped> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let delay = tokio::select! {
+            _ = terminate.recv() => self.options.drain_delay,
+            _ = interrupt.recv() => Duration::ZERO,
+        };
+        tracing::info!(delay_s = delay.as_secs_f64(), grace_s = self.options.drain_grace.as_secs_f64(), "draining");
+        tokio::select! {
+            stopped = self.stop(delay) => Ok(stopped),
+            _ = interrupt.recv() => {
+                self.drain.advance(Phase::Closed);
+                Ok(Stopped::Cut)
+            }
+        }
+    }
+
+    /// Drains without a signal, taking calls for `delay`.
+    pub async fn stop(&self, delay: Duration) -> Stopped {
+        self.health.drain();
+        self.open.close();
+        if self.drain.run(delay, self.options.drain_grace, self.open.wait()).await {
+            Stopped::Drained
+        } else {
+            Stopped::Cut
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_unit_and_nonsense_is_refused() {
+        assert_eq!(parse_duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        for text in ["", "-1s", "soon", "1h30", "NaN", "1e400s"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The inbound side: what a service serves, and every layer a call passes before its handler.
+//!
+//! This file composes; the layers are in `server/`. The same [`Inbound`] takes calls from sockets and from inside the
+//! process.
+
+mod accept;
+mod config;
+mod connection;
+mod context;
+mod deadline;
+mod listener;
+mod observe;
+mod panic;
+mod routes;
+mod sniff;
+mod streams;
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use tonic::{body::Body, server::NamedService};
+use tower::{Service, ServiceBuilder};
+
+pub use config::{ConnectionConfig, InboundConfig};
+pub use listener::{BindError, Listener};
+pub(crate) use {
+    accept::{Acceptor, accept},
+    connection::Protocol,
+};
+
+use crate::{
+    health::{Health, pb::health_server},
+    methods::{DescriptorError, Methods},
+    process::Process,
+};
+use routes::Routes;
+
+/// The whole inbound stack, outermost first.
+type Stack = observe::Observe<deadline::Deadline<streams::Streams<context::InContext<panic::CatchPanic<Routes>>>>>;
+
+/// One service's inbound stack. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    name: Arc<str>,
+    stack: Stack,
+}
+
+impl Inbound {
+    /// The service's noun.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+}
+
+impl Service<Request<Body>> for Inbound {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let call = self.stack.call(request);
+        Box::pin(async move { Ok(call.await?.map(Body::new)) })
+    }
+}
+
+/// Builds the inbound stack of one service out of generated servers.
+#[derive(Debug)]
+pub struct Builder {
+    name: Arc<str>,
+    routes: Routes,
+    descriptors: Vec<&'static [u8]>,
+    listed: Vec<String>,
+    health: bool,
+}
+
+/// An inbound stack could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A descriptor set is none.
+    #[error("build the table of methods")]
+    Methods(#[from] DescriptorError),
+    /// Reflection cannot use a descriptor set.
+    #[error("build server reflection")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+impl Builder {
+    /// Starts a stack for the service called `name`, the noun in its metrics, spans and identity.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            routes: Routes::default(),
+            descriptors: vec![
+                crate::FILE_DESCRIPTOR_SET,
+                tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            ],
+            listed: Vec::new(),
+            health: true,
+        }
+    }
+
+    /// Adds an encoded `FileDescriptorSet`: it describes methods to the layers, and everything in it to reflection.
+    #[must_use]
+    pub fn descriptors(mut self, set: &'static [u8]) -> Self {
+        self.descriptors.push(set);
+        self
+    }
+
+    /// Adds a generated server; reflection lists it.
+    #[must_use]
+    pub fn add<S>(mut self, server: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.listed.push(S::NAME.to_owned());
+        self.routes.add(S::NAME, server);
+        self
+    }
+
+    /// Lists a service in reflection that the fallback answers for.
+    #[must_use]
+    pub fn list(mut self, full_name: &str) -> Self {
+        self.listed.push(full_name.to_owned());
+        self
+    }
+
+    /// Takes the calls to every service that was not added.
+    #[must_use]
+    pub fn fallback<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes.set_fallback(service);
+        self
+    }
+
+    /// Leaves the process' own health service out, for a service that answers `grpc.health.v1` with another of its own.
+    #[must_use]
+    pub fn without_health(mut self) -> Self {
+        self.health = false;
+        self
+    }
+
+    /// Composes the stack, outermost first. Routes, authorization, admission and faults have their places marked.
+    ///
+    /// # Errors
+    /// If a descriptor set cannot be read.
+    pub fn build(mut self, process: &Process, config: InboundConfig) -> Result<Inbound, BuildError> {
+        let methods = Methods::from_descriptor_sets(&self.descriptors)?;
+        if self.health {
+            self = self.add(process.health().server());
+        } else {
+            self.listed.push(<health_server::HealthServer<Health> as NamedService>::NAME.to_owned());
+        }
+        let (v1, v1alpha) = (self.reflection().build_v1()?, self.reflection().build_v1alpha()?);
+        self.routes.add_named(v1);
+        self.routes.add_named(v1alpha);
+        let service = Arc::clone(&self.name);
+        let tracer = process.tracer_of(&service);
+        let stack = ServiceBuilder::new()
+            // Outermost, so that whatever refuses a call below is counted and traced, and a body is followed to its end.
+            .layer(observe::ObserveLayer::new(service, methods, process.metrics().clone(), tracer))
+            // Before anything that waits: an expired call must cost nothing, and a handler ends when its caller gives up.
+            .layer(deadline::DeadlineLayer::new(config.default_timeout))
+            // Streams have no deadline to end them at a drain, and feeds must hear of it at once.
+            .layer(streams::StreamsLayer::new(process.drain().clone()))
+            // (Authorization, admission and quota belong here: they need the deadline, and their refusals are calls.)
+            // What the handler's own calls will inherit.
+            .layer(context::InContextLayer)
+            // Innermost, so that a panic unwinds through no layer of ours. (Faults on demand belong right outside of it.)
+            .layer(panic::CatchPanicLayer::new(process.metrics(), &self.name))
+            .service(self.routes);
+        Ok(Inbound { name: self.name, stack })
+    }
+
+    fn reflection(&self) -> tonic_reflection::server::Builder<'static> {
+        let mut builder = tonic_reflection::server::Builder::configure();
+        for set in &self.descriptors {
+            builder = builder.register_encoded_file_descriptor_set(set);
+        }
+        let reflection = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+        let listed = self.listed.iter().map(String::as_str).chain(reflection);
+        listed.fold(builder.include_reflection_service(false), |builder, name| builder.with_service_name(name))
+    }
+}
