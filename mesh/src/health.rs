@@ -9,6 +9,8 @@
     missing_debug_implementations,
     unreachable_pub,
     clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
     reason = "generated; the contract carries the comments"
 )]
 pub mod pb {

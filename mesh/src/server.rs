@@ -120,7 +120,7 @@ impl Builder {
 
     /// Adds a generated server; reflection lists it.
     #[must_use]
-    pub fn add<S>(mut self, server: S) -> Self
+    pub fn add_service<S>(mut self, server: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService,
         S: Clone + Send + Sync + 'static,
@@ -163,7 +163,7 @@ impl Builder {
     pub fn build(mut self, process: &Process, config: InboundConfig) -> Result<Inbound, BuildError> {
         let methods = Methods::from_descriptor_sets(&self.descriptors)?;
         if self.health {
-            self = self.add(process.health().server());
+            self = self.add_service(process.health().server());
         } else {
             self.listed.push(<health_server::HealthServer<Health> as NamedService>::NAME.to_owned());
         }

@@ -4,7 +4,7 @@ use tonic::Status;
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// The most violations one answer names; details travel in a header, which peers limit to 8 KiB.
-pub const VIOLATIONS_MAX: usize = 16;
+pub const VIOLATIONS_MAX: usize = 20;
 
 /// The field violations found so far.
 ///

@@ -18,7 +18,7 @@ use tonic::Status;
 use super::{
     config::ClientConfig,
     error,
-    subchannel::{self, State},
+    subchannel::{self, Absence, State},
 };
 use crate::{Body, address::Address, directory::Target};
 
@@ -37,6 +37,7 @@ struct Shared {
     authority: Authority,
     address: Address,
     config: ClientConfig,
+    absence: Absence,
     by_loop: RwLock<Vec<(Id, Arc<Group>)>>,
 }
 
@@ -56,7 +57,16 @@ impl Pool {
             Address::Static(_) | Address::Unix(_) => target.name().to_owned(),
         };
         let authority = Authority::try_from(authority).unwrap_or_else(|_| Authority::from_static("localhost"));
-        Self { shared: Arc::new(Shared { target, authority, address, config, by_loop: RwLock::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                target,
+                authority,
+                address,
+                config,
+                absence: Absence::default(),
+                by_loop: RwLock::default(),
+            }),
+        }
     }
 
     /// Sends a request on a connection of this event loop. A request that never left is sent again on another one.
@@ -121,7 +131,8 @@ impl Group {
         let (sender, states) = watch::channel(vec![State::Connecting; connections]);
         let mut keepers = JoinSet::new();
         for index in 0..connections {
-            let keeper = subchannel::keep(sender.clone(), index, shared.address.clone(), shared.config);
+            let keeper =
+                subchannel::keep(sender.clone(), index, shared.address.clone(), shared.config, shared.absence.clone());
             keepers.spawn_on(keeper, handle);
         }
         Self { states, next: AtomicUsize::new(0), _keepers: keepers }

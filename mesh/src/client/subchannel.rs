@@ -2,7 +2,10 @@
 //!
 //! It connects before anybody asks, again as soon as the connection ends, and after failures ever later.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use hyper::client::conn::http2::SendRequest;
 use tokio::sync::watch;
@@ -21,14 +24,27 @@ pub(super) enum State {
     TransientFailure(Arc<str>),
 }
 
+/// Whether a target's absence has been logged: one line when it goes and one when it is back, however many connections.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Absence(Arc<AtomicBool>);
+
 /// Keeps the connection at `index` of a group until the group is dropped.
-pub(super) async fn keep(states: watch::Sender<Vec<State>>, index: usize, address: Address, config: ClientConfig) {
+pub(super) async fn keep(
+    states: watch::Sender<Vec<State>>,
+    index: usize,
+    address: Address,
+    config: ClientConfig,
+    absence: Absence,
+) {
     let mut failures = 0_u32;
     let set = |state| states.send_modify(|states| states[index] = state);
     loop {
         match connect(&address, index, &config).await {
             Ok(connected) => {
                 failures = 0;
+                if absence.0.swap(false, Ordering::Relaxed) {
+                    tracing::info!(%address, "connected again");
+                }
                 set(State::Ready(connected.sender));
                 let ended = connected.driver.await;
                 set(State::Connecting);
@@ -36,7 +52,7 @@ pub(super) async fn keep(states: watch::Sender<Vec<State>>, index: usize, addres
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
-                if failures == 1 {
+                if !absence.0.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%address, %error, "cannot connect");
                 }
                 set(State::TransientFailure(error.to_string().into()));

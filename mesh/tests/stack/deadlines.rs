@@ -1,0 +1,119 @@
+//! Deadlines, from the header to the last byte, through every hop.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use mesh::context;
+use tokio::{sync::mpsc, time::Instant};
+use tonic::Code;
+
+use crate::fixture::{DropReport, Fixture, Probe, WAYS, question, serving};
+
+#[tokio::test]
+async fn a_handler_is_dropped_at_its_callers_deadline() {
+    for way in WAYS {
+        let (dropped, mut drops) = mpsc::unbounded_channel();
+        let fixture = Fixture::new(
+            way,
+            Probe::unary(move |_| {
+                let report = DropReport(dropped.clone());
+                async move {
+                    let _report = report;
+                    std::future::pending().await
+                }
+            }),
+        );
+        let mut request = question();
+        request.set_timeout(Duration::from_millis(50));
+        let status = fixture.client().check(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{way:?}");
+        drops.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_stalls_ends_at_its_callers_deadline() {
+    for way in WAYS {
+        let fixture = Fixture::new(
+            way,
+            Probe::streaming(|_| Ok(Box::pin(stream::iter([Ok(serving())]).chain(stream::pending())))),
+        );
+        let mut request = question();
+        request.set_timeout(Duration::from_millis(200));
+        let mut answers = fixture.client().watch(request).await.unwrap().into_inner();
+        assert_eq!(answers.message().await.unwrap(), Some(serving()));
+        assert_eq!(answers.message().await.unwrap_err().code(), Code::DeadlineExceeded, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_unary_call_without_a_deadline_gets_the_default_and_a_stream_gets_none() {
+    for way in WAYS {
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let of_stream = sender.clone();
+        let mut probe = Probe::streaming(move |_| {
+            of_stream.send(context::deadline()).unwrap();
+            Ok(Box::pin(stream::empty()))
+        });
+        probe = probe.with_unary(move |_| {
+            sender.send(context::deadline()).unwrap();
+            async { Ok(()) }
+        });
+        let fixture = Fixture::new(way, probe);
+        let before = Instant::now();
+        fixture.client().check(question()).await.unwrap();
+        let deadline = seen.recv().await.unwrap().unwrap();
+        assert!(deadline > before + Duration::from_secs(10) && deadline < before + Duration::from_secs(20));
+        fixture.client().watch(question()).await.unwrap();
+        assert_eq!(seen.recv().await.unwrap(), None, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_next_hop_gets_what_is_left_and_never_more() {
+    for way in WAYS {
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let behind = Fixture::new(
+            way,
+            Probe::unary(move |_| {
+                sender.send(context::deadline()).unwrap();
+                async { Ok(()) }
+            }),
+        );
+        let next = behind.client();
+        let front = Fixture::new(
+            way,
+            Probe::unary(move |_| {
+                let mut next = next.clone();
+                async move { next.check(question()).await.map(drop) }
+            }),
+        );
+        let mut request = question();
+        request.set_timeout(Duration::from_secs(5));
+        let end = Instant::now() + Duration::from_secs(5);
+        front.client().check(request).await.unwrap();
+        let deadline = seen.recv().await.unwrap().unwrap();
+        // The wire rounds down to a microsecond; a hop takes time, and neither adds any.
+        assert!(deadline < end + Duration::from_secs(1) && deadline > end - Duration::from_secs(4), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_call_never_reaches_the_handler_and_a_malformed_timeout_is_named() {
+    for way in WAYS {
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let fixture = Fixture::new(
+            way,
+            Probe::unary(move |_| {
+                sender.send(()).unwrap();
+                async { Ok(()) }
+            }),
+        );
+        for (value, code) in [("0S", Code::DeadlineExceeded), ("soon", Code::InvalidArgument)] {
+            let mut request = question();
+            request.metadata_mut().insert("grpc-timeout", value.parse().unwrap());
+            assert_eq!(fixture.client().check(request).await.unwrap_err().code(), code, "{way:?} {value}");
+        }
+        assert!(seen.try_recv().is_err());
+    }
+}
