@@ -6,6 +6,7 @@
 /// The generated `grpc.health.v1`.
 #[allow(
     missing_docs,
+    rustdoc::bare_urls,
     missing_debug_implementations,
     unreachable_pub,
     clippy::all,
