@@ -34,7 +34,6 @@ pub(crate) use {
 };
 
 use crate::{
-    health::{Health, pb::health_server},
     methods::{DescriptorError, Methods},
     process::Process,
 };
@@ -105,6 +104,8 @@ impl Builder {
                 crate::FILE_DESCRIPTOR_SET,
                 tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
                 tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+                // So that grpcurl can read the details of an error.
+                tonic_types::pb::FILE_DESCRIPTOR_SET,
             ],
             listed: Vec::new(),
             health: true,
@@ -164,8 +165,6 @@ impl Builder {
         let methods = Methods::from_descriptor_sets(&self.descriptors)?;
         if self.health {
             self = self.add_service(process.health().server());
-        } else {
-            self.listed.push(<health_server::HealthServer<Health> as NamedService>::NAME.to_owned());
         }
         let (v1, v1alpha) = (self.reflection().build_v1()?, self.reflection().build_v1alpha()?);
         self.routes.add_named(v1);

@@ -1,0 +1,224 @@
+//! What can go wrong, sorted by what a caller can do about it.
+//!
+//! An error is cloned for every unit of a batch that failed as a whole, hence the shared sources.
+
+use std::sync::Arc;
+
+/// A cause, shared by every call that it failed.
+pub type Source = Arc<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Why the store did not do what it was asked.
+///
+/// Display says what was attempted; the cause is the source. Services map it to a gRPC code in one exhaustive match:
+/// `Unavailable`, `InDoubt` and `Closed` to UNAVAILABLE, `Overloaded` to RESOURCE_EXHAUSTED or UNAVAILABLE, `Conflict` to
+/// ALREADY_EXISTS or ABORTED, `RequestReused` to INVALID_ARGUMENT, the rest to INTERNAL.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is away. Nothing was changed; the same call works once it is back, which the store notices by itself.
+    #[error("{attempted}: the database is away")]
+    Unavailable {
+        /// The statement, read or unit.
+        attempted: &'static str,
+        /// The last connect error.
+        #[source]
+        source: Source,
+    },
+    /// The connection was lost while the commit was under way, so nobody knows whether it happened. A retry with the same
+    /// request id finds out.
+    #[error("{attempted}: the connection was lost during the commit")]
+    InDoubt {
+        /// The unit.
+        attempted: &'static str,
+        /// How it was lost.
+        #[source]
+        source: Source,
+    },
+    /// A bounded queue or pool is full, or another writer held a lock for too long. Nothing was changed.
+    #[error("{attempted}: {limit} reached")]
+    Overloaded {
+        /// The statement, read or unit.
+        attempted: &'static str,
+        /// The limit's name, from [`Limits`](crate::Limits) where it has one.
+        limit: &'static str,
+    },
+    /// A row with this unique key exists already.
+    #[error("{attempted}: a unique key is taken")]
+    Conflict {
+        /// The statement.
+        attempted: &'static str,
+        /// What the database said, which names the key.
+        #[source]
+        source: Source,
+    },
+    /// Another constraint of the schema (check, foreign key, not null) refused a row.
+    #[error("{attempted}: a constraint refused the row")]
+    Violation {
+        /// The statement.
+        attempted: &'static str,
+        /// What the database said, which names the constraint.
+        #[source]
+        source: Source,
+    },
+    /// The request id was used before with other content.
+    #[error("{rpc}: the request id was used before with other content")]
+    RequestReused {
+        /// The RPC that it was used for.
+        rpc: &'static str,
+    },
+    /// What is stored cannot be what was written: a damaged file, a missing column, a value of another type.
+    #[error("{attempted}: {what} is corrupt")]
+    Corrupt {
+        /// The statement.
+        attempted: &'static str,
+        /// The column or the thing.
+        what: &'static str,
+        /// How it shows.
+        #[source]
+        source: Source,
+    },
+    /// The configuration makes no sense; nothing was opened.
+    #[error("database address: {reason}")]
+    Config {
+        /// What is wrong with it.
+        reason: &'static str,
+        /// More about it.
+        #[source]
+        source: Option<Source>,
+    },
+    /// The database cannot be used as it is: not a database, no permission, no such database. Waiting does not help.
+    #[error("open {target}")]
+    Open {
+        /// The address, without its password.
+        target: String,
+        /// What the database said.
+        #[source]
+        source: Source,
+    },
+    /// A migration failed, or one that was applied has changed since.
+    #[error("migrate {target}")]
+    Migration {
+        /// The address, without its password.
+        target: String,
+        /// What the database said, and the migration's number.
+        #[source]
+        source: Source,
+    },
+    /// The store was closed: the service is shutting down.
+    #[error("{attempted}: the store is closed")]
+    Closed {
+        /// The read or unit.
+        attempted: &'static str,
+    },
+    /// A mistake in this code or in a statement.
+    #[error("{attempted}: internal error")]
+    Internal {
+        /// The statement, read or unit.
+        attempted: &'static str,
+        /// What happened.
+        #[source]
+        source: Source,
+    },
+}
+
+/// What an error means for the connection and the transaction it happened on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The connection is of no use any more.
+    Lost,
+    /// The transaction as a whole was in another's way (deadlock, serialization): run it again.
+    Contended,
+    /// Another process holds SQLite's write lock, the server has no room, the disk is full.
+    Busy,
+    Unique,
+    Constraint,
+    Corrupt,
+    /// The statement is wrong.
+    Mistake,
+}
+
+/// Shares a cause.
+pub(crate) fn source(error: impl std::error::Error + Send + Sync + 'static) -> Source {
+    Arc::new(error)
+}
+
+/// A cause that is only a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Because(pub(crate) String);
+
+pub(crate) fn because(sentence: impl Into<String>) -> Source {
+    source(Because(sentence.into()))
+}
+
+/// Sorts a driver's error.
+pub(crate) fn classify(error: &sqlx::Error) -> Class {
+    match error {
+        sqlx::Error::Database(database) => match database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+            Some(postgres) => classify_sqlstate(postgres.code()),
+            None => classify_sqlite(database.code().and_then(|code| code.parse().ok()).unwrap_or_default()),
+        },
+        // A protocol error means that the two ends no longer agree about where they are.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Class::Lost,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => Class::Corrupt,
+        _ => Class::Mistake,
+    }
+}
+
+/// Makes an error of a statement that failed on a connection that still works.
+pub(crate) fn statement_error(attempted: &'static str, error: sqlx::Error) -> Error {
+    let class = classify(&error);
+    let cause = source(error);
+    match class {
+        Class::Lost => Error::Unavailable { attempted, source: cause },
+        Class::Contended => Error::Overloaded { attempted, limit: "reruns after a deadlock" },
+        Class::Busy => Error::Unavailable { attempted, source: cause },
+        Class::Unique => Error::Conflict { attempted, source: cause },
+        Class::Constraint => Error::Violation { attempted, source: cause },
+        Class::Corrupt => Error::Corrupt { attempted, what: "the database", source: cause },
+        Class::Mistake => Error::Internal { attempted, source: cause },
+    }
+}
+
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn classify_sqlstate(code: &str) -> Class {
+    match code {
+        "40P01" | "40001" => Class::Contended,
+        "23505" => Class::Unique,
+        "XX001" | "XX002" => Class::Corrupt,
+        // Shut down, crashed, starting up; ended for idling in a transaction; a replica that was a primary until now.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" => Class::Lost,
+        // A statement took too long, or waited too long for a lock.
+        "57014" | "55P03" => Class::Busy,
+        _ => match code.get(..2) {
+            Some("08") => Class::Lost,
+            Some("23") => Class::Constraint,
+            Some("53") => Class::Busy,
+            _ => Class::Mistake,
+        },
+    }
+}
+
+/// <https://www.sqlite.org/rescode.html>; the low byte is the primary code.
+fn classify_sqlite(code: u32) -> Class {
+    const CONSTRAINT_PRIMARYKEY: u32 = 1555;
+    const CONSTRAINT_UNIQUE: u32 = 2067;
+    const CONSTRAINT_ROWID: u32 = 2579;
+    match code {
+        CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE | CONSTRAINT_ROWID => Class::Unique,
+        _ => match code & 0xff {
+            // BUSY, LOCKED, NOMEM, FULL.
+            5 | 6 | 7 | 13 => Class::Busy,
+            // READONLY, IOERR, CANTOPEN: the file was moved away, or the disk is failing.
+            8 | 10 | 14 => Class::Lost,
+            // CORRUPT, NOTADB.
+            11 | 26 => Class::Corrupt,
+            19 => Class::Constraint,
+            _ => Class::Mistake,
+        },
+    }
+}

@@ -1,0 +1,202 @@
+//! The one task that looks after the database: connects and migrates it, follows its head, and tries it again when it is away.
+//!
+//! Its poll is also the proof of life that readiness rests on.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::Target;
+use crate::database::{Connected, Database, Role};
+use crate::error::{Class, Error, Source, because, classify, source};
+use crate::event::HEAD;
+use crate::health::Health;
+use crate::migration::{self, Failure, Migration, lock_file};
+use crate::raw::{Raw, is_timeout, timed};
+use crate::row::Row;
+
+/// How often a start tries a database that takes its time, before it goes on without.
+const START_TRIES: usize = 8;
+
+/// See the module.
+pub(crate) struct Keeper {
+    database: Arc<Database>,
+    migrations: &'static [Migration],
+    stopped: watch::Receiver<bool>,
+    migrated: bool,
+    connected: Option<Connected>,
+}
+
+/// Why the database is not available.
+enum Trouble {
+    /// It is not there; that may pass.
+    Away(Source),
+    /// It took longer than a call would wait: the machine is busy, or nobody answers.
+    Slow(Source),
+    /// It is there and refuses us.
+    Refused(Source),
+    /// Its schema cannot be brought up to date.
+    Schema(Failure),
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        database: Arc<Database>,
+        migrations: &'static [Migration],
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
+        Self { database, migrations, stopped, migrated: false, connected: None }
+    }
+
+    /// The first try, which decides whether the service starts at all.
+    pub(crate) async fn start(mut self) -> Result<Self, Error> {
+        let target = self.database.target.to_string();
+        let mut reached = self.reach().await;
+        for _ in 1..START_TRIES {
+            if !matches!(reached, Err(Trouble::Slow(_))) {
+                break;
+            }
+            reached = self.reach().await;
+        }
+        match reached {
+            Ok(()) => {
+                self.database.available();
+                Ok(self)
+            }
+            Err(Trouble::Schema(Failure::Wrong(source))) => Err(Error::Migration { target, source }),
+            Err(Trouble::Refused(source)) => Err(Error::Open { target, source }),
+            Err(Trouble::Away(source) | Trouble::Slow(source) | Trouble::Schema(Failure::Lost(source))) => {
+                match self.database.target {
+                    // A file does not come back by itself.
+                    Target::Sqlite { .. } => Err(Error::Open { target, source }),
+                    Target::Postgres { .. } => {
+                        tracing::warn!(database = %target, error = %source, "database away at start");
+                        self.database.away(&source);
+                        Ok(self)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Polls while the database is available, probes while it is not.
+    pub(crate) async fn run(mut self) {
+        let mut health = self.database.health.subscribe();
+        let mut stopped = self.stopped.clone();
+        let mut ticks = interval(self.database.limits.poll_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let available = health.borrow_and_update().is_available();
+            tokio::select! {
+                () = ended(&mut stopped) => return,
+                _ = ticks.tick(), if available => {}
+                () = self.probe_pause(), if !available => {}
+                // Somebody opened the breaker: look at once whether the database is really away.
+                _ = health.changed(), if available => {}
+            }
+            match self.reach().await {
+                Ok(()) => self.database.available(),
+                Err(trouble) => self.report(trouble),
+            }
+        }
+    }
+
+    async fn probe_pause(&self) {
+        tokio::time::sleep(self.database.limits.probe_interval).await;
+    }
+
+    /// Connects and migrates where that is still to be done, then reads the head.
+    async fn reach(&mut self) -> Result<(), Trouble> {
+        if !self.migrated {
+            self.migrate().await?;
+            self.migrated = true;
+        }
+        let mut connected = match self.connected.take() {
+            Some(connected) if self.database.is_current(connected.generation) => connected,
+            _ => self.dial(Role::Reader).await?,
+        };
+        // A poll that waits longer than a probe would is as good as lost; readiness promises to notice within 5 s.
+        let answer = timed(self.database.limits.probe_interval * 4, connected.raw.fetch_all(&HEAD, &[])).await;
+        match answer {
+            Ok(rows) => {
+                let row = rows.into_iter().next().map(|raw| Row { statement: "SELECT store_outbox", raw });
+                let head = row.ok_or_else(|| Trouble::Refused(because("the outbox gave no head")))?.get("head");
+                self.database.advance(head.map_err(|error: Error| Trouble::Refused(source(error)))?);
+                self.connected = Some(connected);
+                Ok(())
+            }
+            Err(error) => {
+                self.database.connection_lost();
+                // A server that was restarted accepts a new connection at once.
+                self.connected = Some(self.dial(Role::Reader).await?);
+                tracing::info!(database = %self.database.target, %error, "connection replaced");
+                Ok(())
+            }
+        }
+    }
+
+    async fn dial(&self, role: Role) -> Result<Connected, Trouble> {
+        self.database.dial(role).await.map_err(|error| {
+            // Waiting mends no wrong password, missing database or refused setting; it mends a server that is starting.
+            let passes = matches!(classify(&error), Class::Lost | Class::Busy);
+            let misconfigured = matches!(error, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_));
+            let slow = is_timeout(&error);
+            let source = source(error);
+            match (slow, passes && !misconfigured) {
+                (true, _) => Trouble::Slow(source),
+                (false, true) => Trouble::Away(source),
+                (false, false) => Trouble::Refused(source),
+            }
+        })
+    }
+
+    async fn migrate(&self) -> Result<(), Trouble> {
+        let _lock = match &self.database.target {
+            Target::Sqlite { path } => {
+                let path = path.clone();
+                let locked = tokio::task::spawn_blocking(move || lock_file(&path)).await;
+                let locked = locked.map_err(|error| Trouble::Refused(source(error)))?;
+                Some(locked.map_err(|error| Trouble::Refused(source(error)))?)
+            }
+            Target::Postgres { .. } => None,
+        };
+        let Connected { mut raw, .. } = self.dial(Role::Migrator).await?;
+        let migrated = migration::migrate(&mut raw, self.migrations).await.map_err(Trouble::Schema);
+        // Closed rather than dropped: the server then lets go of the migration lock before anything else happens.
+        close(raw).await;
+        migrated
+    }
+
+    fn report(&self, trouble: Trouble) {
+        match trouble {
+            Trouble::Away(source) | Trouble::Slow(source) | Trouble::Schema(Failure::Lost(source)) => {
+                self.database.away(&source);
+            }
+            Trouble::Refused(source) | Trouble::Schema(Failure::Wrong(source)) => {
+                let was = self.database.health.send_replace(Health::Unusable(Arc::clone(&source)));
+                if !matches!(was, Health::Unusable(_)) {
+                    self.database.connection_lost();
+                    tracing::error!(database = %self.database.target, error = %source, "database unusable");
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the store is closed or dropped.
+pub(crate) async fn ended(stopped: &mut watch::Receiver<bool>) {
+    // An error says that the store is gone, which is an end as well.
+    drop(stopped.wait_for(|stop| *stop).await);
+}
+
+async fn close(raw: Raw) {
+    use sqlx::Connection as _;
+    let closed = match raw {
+        Raw::Sqlite(connection) => connection.close().await,
+        Raw::Postgres(connection) => connection.close().await,
+    };
+    if let Err(error) = closed {
+        tracing::debug!(%error, "connection ended before it was closed");
+    }
+}

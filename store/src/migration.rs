@@ -1,0 +1,106 @@
+//! The schema, in numbered steps that only ever add (expand, then contract): version N runs on schema N + 1.
+//!
+//! The store's own tables and the service's are two sets, each with its own record of what was applied. Replicas that start
+//! together wait for each other: under PostgreSQL's advisory lock, or under a lock file beside SQLite's.
+
+use std::{fs::File, path::Path};
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migrate, MigrateError, MigrationType, Migrator};
+
+use crate::error::source;
+use crate::raw::Raw;
+use crate::statement::{Dialect, Statement};
+use crate::{Source, Value};
+
+/// One numbered step of a service's schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// From 1, ascending, never used again.
+    pub number: i64,
+    /// What it does, such as `product`.
+    pub name: &'static str,
+    /// The files `migrations/{sqlite,postgres}/NNNN_name.sql`, by `include_str!`. Once applied anywhere they never change:
+    /// their checksums are compared at every start.
+    pub sql: Dialect,
+}
+
+const STORE_TABLE: &str = "store_migrations";
+const SERVICE_TABLE: &str = "service_migrations";
+
+const STORE: &[Migration] = &[Migration {
+    number: 1,
+    name: "store",
+    sql: Dialect {
+        sqlite: include_str!("../migrations/sqlite/0001_store.sql"),
+        postgres: include_str!("../migrations/postgres/0001_store.sql"),
+    },
+}];
+
+/// The feed's name is made once; cursors carry it, so that one of another database is refused.
+const NAME_FEED: Statement = Statement::new(
+    "INSERT store_feed",
+    "INSERT INTO store_feed (one, feed, floor) VALUES (1, $1, 0) ON CONFLICT (one) DO NOTHING",
+);
+
+/// Why a schema could not be brought up to date.
+pub(crate) enum Failure {
+    /// The connection went away meanwhile; it can be tried again.
+    Lost(Source),
+    /// The migration is wrong.
+    Wrong(Source),
+}
+
+/// Applies what is missing, the store's own set first.
+pub(crate) async fn migrate(raw: &mut Raw, service: &[Migration]) -> Result<(), Failure> {
+    run(raw, STORE_TABLE, STORE).await?;
+    run(raw, SERVICE_TABLE, service).await?;
+    let feed = Value::from(uuid::Uuid::new_v4().simple().to_string());
+    raw.execute(&NAME_FEED, &[feed]).await.map_err(|error| Failure::from(MigrateError::from(error)))?;
+    Ok(())
+}
+
+/// Holds the lock file of an SQLite database until it is dropped. Blocks.
+pub(crate) fn lock_file(database: &Path) -> std::io::Result<File> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".migrate-lock");
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+async fn run(raw: &mut Raw, table: &'static str, migrations: &[Migration]) -> Result<(), Failure> {
+    match raw {
+        Raw::Sqlite(connection) => apply(connection, table, migrations, |sql| sql.sqlite).await,
+        Raw::Postgres(connection) => apply(connection, table, migrations, |sql| sql.postgres).await,
+    }
+    .map_err(Failure::from)
+}
+
+async fn apply<C: Migrate>(
+    connection: &mut C,
+    table: &'static str,
+    migrations: &[Migration],
+    dialect: fn(Dialect) -> &'static str,
+) -> Result<(), MigrateError> {
+    let steps = migrations.iter().map(|step| {
+        let sql = dialect(step.sql).into_sql_str();
+        sqlx::migrate::Migration::new(step.number, step.name.into(), MigrationType::Simple, sql, false)
+    });
+    let mut migrator = Migrator::with_migrations(steps.collect());
+    // A newer version's steps may be there already: a rolling update runs both versions on the newer schema.
+    migrator.set_ignore_missing(true).dangerous_set_table_name(table);
+    migrator.run_direct(None, connection, false).await
+}
+
+impl From<MigrateError> for Failure {
+    fn from(error: MigrateError) -> Self {
+        let lost = match &error {
+            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
+                matches!(crate::error::classify(cause), crate::error::Class::Lost | crate::error::Class::Busy)
+            }
+            _ => false,
+        };
+        if lost { Self::Lost(source(error)) } else { Self::Wrong(source(error)) }
+    }
+}

@@ -1,0 +1,229 @@
+//! What a unit writes with.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tracing::Instrument as _;
+
+use crate::Source;
+use crate::database::Database;
+use crate::error::{Class, Error, because, classify, source, statement_error};
+use crate::event::{NEXT_REVISION, NewEvent, OutboxRow};
+use crate::raw::{Raw, timed};
+use crate::request::{FIND, Keep, REMEMBER, Request};
+use crate::row::{RawRow, Row};
+use crate::span;
+use crate::statement::Statement;
+use crate::value::Value;
+
+/// The part of a transaction that belongs to one [`Unit`](crate::Unit).
+///
+/// A statement that fails ends the unit: return the error. (PostgreSQL refuses everything after it, so SQLite does too.) Where
+/// a taken key is an answer and not a mistake, write `ON CONFLICT DO NOTHING` and look at the count.
+pub struct Transaction {
+    pub(crate) database: Arc<Database>,
+    /// Absent while a statement runs, and for good once the connection is lost.
+    pub(crate) raw: Option<Raw>,
+    pub(crate) events: Vec<OutboxRow>,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Why the unit that runs now cannot be released.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// A statement failed: this unit is undone, the others are not touched.
+    Statement,
+    /// Another transaction was in the way: run again, without company.
+    Contended(Error),
+    /// The connection is gone, and the transaction with it.
+    Lost(Source),
+}
+
+impl Transaction {
+    pub(crate) fn new(database: Arc<Database>, raw: Raw) -> Self {
+        Self { database, raw: Some(raw), events: Vec::new(), fault: None }
+    }
+
+    /// Runs a statement and returns how many rows it touched.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn execute(
+        &mut self,
+        statement: &Statement,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64, Error> {
+        let values: Vec<Value> = values.into_iter().collect();
+        let (mut raw, span) = self.take(statement)?;
+        let answer = timed(self.limit(), raw.execute(statement, &values)).instrument(span.clone()).await;
+        self.settle(statement, raw, &span, answer)
+    }
+
+    /// All rows of the answer. Bound it with a `LIMIT`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn fetch_all(
+        &mut self,
+        statement: &Statement,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Row>, Error> {
+        let values: Vec<Value> = values.into_iter().collect();
+        let (mut raw, span) = self.take(statement)?;
+        let answer = timed(self.limit(), raw.fetch_all(statement, &values)).instrument(span.clone()).await;
+        let rows: Vec<RawRow> = self.settle(statement, raw, &span, answer)?;
+        Ok(rows.into_iter().map(|raw| Row { statement: statement.name, raw }).collect())
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn fetch_optional(
+        &mut self,
+        statement: &Statement,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Option<Row>, Error> {
+        Ok(self.fetch_all(statement, values).await?.into_iter().next())
+    }
+
+    /// The first row of an answer that always has one.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Internal`] if there is none.
+    pub async fn fetch_one(
+        &mut self,
+        statement: &Statement,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Row, Error> {
+        let row = self.fetch_optional(statement, values).await?;
+        row.ok_or_else(|| Error::Internal { attempted: statement.name, source: because("the answer has no row") })
+    }
+
+    /// Gives an event out, in the commit of this unit, and returns the key's new revision.
+    ///
+    /// Positions follow the order of commits, and within a commit the order of calls.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn emit(&mut self, event: NewEvent) -> Result<u64, Error> {
+        let row = self.fetch_one(&NEXT_REVISION, [event.key.as_str().into()]).await?;
+        let revision: i64 = row.get("revision")?;
+        let NewEvent { r#type, subject, key, payload, traceparent } = event;
+        self.events.push(OutboxRow { r#type, subject, key, revision, time_us: now_us(), traceparent, payload });
+        row.get("revision")
+    }
+
+    /// The answer that this request got before, if it did. Ask first of all, before any etag is compared: the state that
+    /// the first try left behind would refuse the second.
+    ///
+    /// # Errors
+    /// [`Error::RequestReused`] if the id was used with other content.
+    pub async fn remembered(&mut self, request: &Request) -> Result<Option<Vec<u8>>, Error> {
+        let [scope, rpc, id] = request.names();
+        let Some(row) = self.fetch_optional(&FIND, [scope, rpc, id, now_us().into()]).await? else {
+            return Ok(None);
+        };
+        let fingerprint: Vec<u8> = row.get("fingerprint")?;
+        if fingerprint != request.fingerprint.0 {
+            return Err(Error::RequestReused { rpc: request.rpc });
+        }
+        row.get("answer").map(Some)
+    }
+
+    /// Remembers the answer to this request, in the commit of its effect. A unit that then fails remembers nothing.
+    ///
+    /// # Errors
+    /// See [`Error`]. A try of the same request that ran in another replica meanwhile makes this unit run again, and find
+    /// that one's answer.
+    pub async fn remember(&mut self, request: &Request, answer: &[u8]) -> Result<(), Error> {
+        let now = now_us();
+        let expire = match request.keep {
+            Keep::Week => Some(now.saturating_add(micros(self.database.limits.request_retention))),
+            Keep::Forever => None,
+        };
+        let [scope, rpc, id] = request.names();
+        let fingerprint = request.fingerprint.0.as_slice().into();
+        let values = [scope, rpc, id, fingerprint, answer.into(), expire.into(), now.into()];
+        if self.execute(&REMEMBER, values).await? == 1 {
+            return Ok(());
+        }
+        let error = Error::Overloaded { attempted: request.rpc, limit: "tries of one request at the same time" };
+        self.fault = Some(Fault::Contended(error.clone()));
+        Err(error)
+    }
+
+    fn limit(&self) -> std::time::Duration {
+        self.database.limits.statement_timeout
+    }
+
+    fn take(&mut self, statement: &Statement) -> Result<(Raw, tracing::Span), Error> {
+        let attempted = statement.name;
+        match &self.fault {
+            None => {}
+            Some(Fault::Lost(source)) => return Err(Error::Unavailable { attempted, source: Arc::clone(source) }),
+            Some(Fault::Contended(error)) => return Err(error.clone()),
+            Some(Fault::Statement) => {
+                return Err(Error::Internal {
+                    attempted,
+                    source: because("the unit went on after a failed statement"),
+                });
+            }
+        }
+        match self.raw.take() {
+            Some(raw) => Ok((raw, span::statement(self.database.target.system(), attempted))),
+            None => Err(Error::Internal { attempted, source: because("the unit dropped a statement while it ran") }),
+        }
+    }
+
+    fn settle<T>(
+        &mut self,
+        statement: &Statement,
+        raw: Raw,
+        span: &tracing::Span,
+        answer: Result<T, sqlx::Error>,
+    ) -> Result<T, Error> {
+        let error = match answer {
+            Ok(answer) => {
+                self.raw = Some(raw);
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        span::failed(span, &error);
+        let attempted = statement.name;
+        match classify(&error) {
+            Class::Lost => {
+                let source = source(error);
+                self.fault = Some(Fault::Lost(Arc::clone(&source)));
+                Err(Error::Unavailable { attempted, source })
+            }
+            Class::Contended => {
+                self.raw = Some(raw);
+                let error = statement_error(attempted, error);
+                self.fault = Some(Fault::Contended(error.clone()));
+                Err(error)
+            }
+            Class::Busy | Class::Unique | Class::Constraint | Class::Corrupt | Class::Mistake => {
+                self.raw = Some(raw);
+                self.fault = Some(Fault::Statement);
+                Err(statement_error(attempted, error))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("events", &self.events.len()).field("fault", &self.fault).finish()
+    }
+}
+
+/// Microseconds since 1970, by this machine's clock.
+pub(crate) fn now_us() -> i64 {
+    micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+pub(crate) fn micros(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,189 @@
+//! The writer: one task that groups commits without ever waiting for company.
+//!
+//! A batch is what queued while the last one committed. Its units share a transaction, each under a savepoint of its own, and
+//! are answered once it is committed. What goes wrong for all of them is tried again once on another connection when the
+//! commit was never sent, and one by one when another transaction was in the way.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::database::{Connected, Database, Role};
+use crate::error::{Error, Source};
+use crate::keeper::ended;
+
+mod batch;
+mod job;
+
+pub(crate) use job::{Job, Pending};
+
+use batch::Batch;
+
+/// How often a unit runs that others keep getting in the way of.
+const RUNS_MAX: usize = 4;
+
+/// How many times [`batch_work`](crate::Limits::batch_work) a batch may take where commits are slow.
+const BATCH_STRETCH: u32 = 4;
+
+/// What becomes of units whose batch was not committed.
+enum Failed {
+    /// Trying again is no use.
+    All(Error),
+    /// Each one runs without company; the error is for one that was alone already.
+    Alone { error: Error, contended: bool },
+}
+
+/// See the module.
+pub(crate) struct Writer {
+    database: Arc<Database>,
+    queue: mpsc::Receiver<Box<dyn Job>>,
+    stopped: watch::Receiver<bool>,
+    /// What the last batch had no time for; first in the next.
+    carried: VecDeque<Box<dyn Job>>,
+    connected: Option<Connected>,
+    /// What beginning and committing took the last time.
+    overhead: Duration,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        database: Arc<Database>,
+        queue: mpsc::Receiver<Box<dyn Job>>,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
+        Self { database, queue, stopped, carried: VecDeque::new(), connected: None, overhead: Duration::ZERO }
+    }
+
+    /// Runs until the store is dropped, or closed and its queue empty.
+    pub(crate) async fn run(mut self) {
+        while let Some(jobs) = self.next_batch().await {
+            self.commit(jobs).await;
+        }
+    }
+
+    async fn next_batch(&mut self) -> Option<VecDeque<Box<dyn Job>>> {
+        let mut jobs = std::mem::take(&mut self.carried);
+        if jobs.is_empty() {
+            let first = tokio::select! {
+                biased;
+                first = self.queue.recv() => first,
+                () = ended(&mut self.stopped) => {
+                    self.queue.close();
+                    self.queue.recv().await
+                }
+            };
+            jobs.push_back(first?);
+        }
+        while jobs.len() < self.database.limits.batch_units {
+            match self.queue.try_recv() {
+                Ok(job) => jobs.push_back(job),
+                Err(_empty) => break,
+            }
+        }
+        Some(jobs)
+    }
+
+    /// Commits a batch and answers what ran; the rest is carried over.
+    async fn commit(&mut self, mut jobs: VecDeque<Box<dyn Job>>) {
+        match self.attempt(&mut jobs, true).await {
+            Ok(ran) => answer(jobs.drain(..ran), None),
+            Err(Failed::All(error)) => answer(jobs.drain(..), Some(&error)),
+            Err(Failed::Alone { .. }) => {
+                while let Some(job) = jobs.pop_front() {
+                    self.commit_alone(job).await;
+                }
+            }
+        }
+        self.carried = jobs;
+    }
+
+    /// One unit without company, again while others get in its way.
+    async fn commit_alone(&mut self, job: Box<dyn Job>) {
+        let mut jobs = VecDeque::from([job]);
+        let mut runs = 1;
+        loop {
+            match self.attempt(&mut jobs, true).await {
+                Ok(ran) => return answer(jobs.drain(..ran), None),
+                Err(Failed::Alone { contended: true, .. }) if runs < RUNS_MAX => runs += 1,
+                Err(Failed::All(error) | Failed::Alone { error, .. }) => return answer(jobs.drain(..), Some(&error)),
+            }
+        }
+    }
+
+    /// Returns how many units ran, from the front. A connection that broke before the commit was sent is replaced once.
+    async fn attempt(&mut self, jobs: &mut VecDeque<Box<dyn Job>>, retry: bool) -> Result<usize, Failed> {
+        let attempted = jobs.front().map_or("batch", |job| job.name());
+        let connected = match self.connected.take() {
+            Some(connected) if self.database.is_current(connected.generation) => connected,
+            _ => self.database.connect(Role::Writer, attempted).await.map_err(Failed::All)?,
+        };
+        let generation = connected.generation;
+        let mut batch = Batch::new(Arc::clone(&self.database), connected.raw, self.work());
+        let outcome = batch.run(jobs.make_contiguous()).await;
+        match outcome {
+            Ok(ran) => {
+                self.overhead = batch.overhead();
+                self.keep(batch, generation);
+                Ok(ran)
+            }
+            Err(batch::Fault::Refused(error)) => {
+                // Whether a transaction is still open is not worth finding out.
+                drop(batch);
+                Err(Failed::All(error))
+            }
+            Err(batch::Fault::Undone { error, contended }) => {
+                self.keep(batch, generation);
+                Err(Failed::Alone { error, contended })
+            }
+            Err(batch::Fault::InDoubt(source)) => {
+                self.database.connection_lost();
+                Err(Failed::All(Error::InDoubt { attempted, source }))
+            }
+            Err(batch::Fault::Lost { source, culprit }) => {
+                self.database.connection_lost();
+                self.after_loss(jobs, source, culprit, retry).await
+            }
+        }
+    }
+
+    /// The transaction went with its connection, so everything in it can run again: nothing of it was committed.
+    async fn after_loss(
+        &mut self,
+        jobs: &mut VecDeque<Box<dyn Job>>,
+        source: Source,
+        culprit: Option<usize>,
+        retry: bool,
+    ) -> Result<usize, Failed> {
+        // A unit that took too long would only do so again, and everybody behind it wait twice.
+        if let Some(slow) = culprit.and_then(|index| jobs.remove(index)) {
+            let error = Error::Unavailable { attempted: slow.name(), source: Arc::clone(&source) };
+            answer([slow], Some(&error));
+        }
+        if jobs.is_empty() {
+            return Ok(0);
+        }
+        if !retry {
+            let attempted = jobs.front().map_or("batch", |job| job.name());
+            return Err(Failed::All(Error::Unavailable { attempted, source }));
+        }
+        Box::pin(self.attempt(jobs, false)).await
+    }
+
+    /// Where commits are slow, a batch may work as long as committing takes: else most of the time would go into commits.
+    fn work(&self) -> Duration {
+        let limit = self.database.limits.batch_work;
+        self.overhead.clamp(limit, limit * BATCH_STRETCH)
+    }
+
+    fn keep(&mut self, batch: Batch, generation: u64) {
+        self.connected = batch.into_raw().map(|raw| Connected { raw, generation });
+    }
+}
+
+fn answer(jobs: impl IntoIterator<Item = Box<dyn Job>>, error: Option<&Error>) {
+    for job in jobs {
+        job.answer(error);
+    }
+}

@@ -1,0 +1,252 @@
+//! One transaction with several units in it.
+//!
+//! The order of its steps carries the promises: locks on all keys before anything else and ascending, so that two replicas'
+//! batches cannot wait for each other; the outbox's lock last, so that positions are drawn in the order of commits; the
+//! answers after the commit, so that a refusal never rests on what was not committed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use sqlx::AssertSqlSafe;
+use tokio::time::{Instant, timeout};
+
+use crate::config::Target;
+use crate::database::Database;
+use crate::error::{Class, Error, Source, because, classify, source, statement_error};
+use crate::event::{INSERT_EVENTS, LOCK_OUTBOX};
+use crate::raw::{Raw, timed};
+use crate::row::Row;
+use crate::transaction::{self, Transaction};
+use crate::value::Value;
+
+use super::Job;
+
+/// A transaction that is about to begin, or one that has ended.
+pub(super) struct Batch {
+    database: Arc<Database>,
+    tx: Transaction,
+    /// Time for units; more of them wait for the next batch.
+    work: Duration,
+    /// What beginning and committing took, once it is committed.
+    overhead: Duration,
+}
+
+/// What went wrong for the batch as a whole. Nothing was committed, but perhaps in `InDoubt`.
+pub(super) enum Fault {
+    /// It could not even begin: another process kept the database or a key locked.
+    Refused(Error),
+    /// Rolled back, and the connection still works.
+    Undone { error: Error, contended: bool },
+    /// The connection is gone, before the commit was sent. A unit that took too long is named.
+    Lost { source: Source, culprit: Option<usize> },
+    /// The connection is gone while the commit was under way.
+    InDoubt(Source),
+}
+
+impl Batch {
+    pub(super) fn new(database: Arc<Database>, raw: Raw, work: Duration) -> Self {
+        Self { tx: Transaction::new(Arc::clone(&database), raw), database, work, overhead: Duration::ZERO }
+    }
+
+    /// What was not work in a batch that was committed.
+    pub(super) fn overhead(&self) -> Duration {
+        self.overhead
+    }
+
+    /// The connection, if it is of further use.
+    pub(super) fn into_raw(self) -> Option<Raw> {
+        self.tx.raw
+    }
+
+    /// Runs units from the front until all ran or time is up, commits, and returns how many ran.
+    pub(super) async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<usize, Fault> {
+        // A unit without company needs no savepoint: what undoes it undoes the transaction.
+        let company = jobs.len() > 1;
+        let began = Instant::now();
+        let begin = self.begin(jobs, company);
+        self.start(begin).await?;
+        let begun = Instant::now();
+        let (mut ran, mut succeeded, mut fresh) = (0, 0, true);
+        while ran < jobs.len() && (ran == 0 || begun.elapsed() < self.work) {
+            if company && !fresh {
+                self.script("RELEASE SAVEPOINT unit; SAVEPOINT unit").await?;
+            }
+            fresh = !self.unit(ran, &mut jobs[ran]).await?;
+            if company && fresh {
+                self.script("ROLLBACK TO SAVEPOINT unit").await?;
+            }
+            ran += 1;
+            succeeded += u64::from(!fresh);
+        }
+        if succeeded == 0 {
+            self.script("ROLLBACK").await?;
+            return Ok(ran);
+        }
+        let worked = begun.elapsed();
+        let head = self.insert_events(company).await?;
+        self.commit().await?;
+        self.overhead = began.elapsed().saturating_sub(worked);
+        self.database.advance(head);
+        self.database.commits.fetch_add(1, Ordering::Relaxed);
+        self.database.units.fetch_add(succeeded, Ordering::Relaxed);
+        for job in &jobs[..ran] {
+            job.span().record("db.operation.batch.size", succeeded);
+        }
+        Ok(ran)
+    }
+
+    /// Begins, takes every key's lock in ascending order (PostgreSQL), and opens the first savepoint, in one exchange.
+    fn begin(&self, jobs: &[Box<dyn Job>], company: bool) -> String {
+        let mut script = match self.database.target {
+            Target::Sqlite { .. } => "BEGIN IMMEDIATE".to_owned(),
+            Target::Postgres { .. } => begin_locked(jobs),
+        };
+        if company {
+            script.push_str("; SAVEPOINT unit");
+        }
+        script
+    }
+
+    async fn start(&mut self, script: String) -> Result<(), Fault> {
+        let limit = self.limit();
+        // The text is made of numbers and constants.
+        match timed(limit, self.raw()?.script(AssertSqlSafe(script))).await {
+            Ok(()) => Ok(()),
+            Err(error) if classify(&error) == Class::Busy => {
+                self.rollback().await?;
+                Err(Fault::Refused(Error::Overloaded { attempted: "BEGIN", limit: "wait for another writer" }))
+            }
+            Err(error) => Err(self.failed("BEGIN", error).await),
+        }
+    }
+
+    /// Runs one unit; true if it succeeded.
+    async fn unit(&mut self, index: usize, job: &mut Box<dyn Job>) -> Result<bool, Fault> {
+        let (limit, events) = (self.limit(), self.tx.events.len());
+        let Ok(succeeded) = timeout(limit, job.run(&mut self.tx)).await else {
+            let source = because(format!("the unit took longer than {} ms", limit.as_millis()));
+            return Err(Fault::Lost { source, culprit: Some(index) });
+        };
+        match self.tx.fault.take() {
+            Some(transaction::Fault::Lost(source)) => Err(Fault::Lost { source, culprit: None }),
+            Some(transaction::Fault::Contended(error)) => {
+                self.rollback().await?;
+                Err(Fault::Undone { error, contended: true })
+            }
+            Some(transaction::Fault::Statement) | None => {
+                if !succeeded {
+                    self.tx.events.truncate(events);
+                }
+                Ok(succeeded)
+            }
+        }
+    }
+
+    /// Draws the positions, after the lock that the commit releases, and returns the highest.
+    async fn insert_events(&mut self, company: bool) -> Result<u64, Fault> {
+        if self.tx.events.is_empty() {
+            return Ok(0);
+        }
+        let events = std::mem::take(&mut self.tx.events);
+        if company {
+            self.script("RELEASE SAVEPOINT unit").await?;
+        }
+        if matches!(self.database.target, Target::Postgres { .. }) {
+            self.script(LOCK_OUTBOX).await?;
+        }
+        let text = serde_json::to_string(&events).map_err(|error| {
+            Fault::Refused(Error::Internal { attempted: "INSERT store_outbox", source: source(error) })
+        })?;
+        let limit = self.limit();
+        let rows = match timed(limit, self.raw()?.fetch_all(&INSERT_EVENTS, &[Value::from(text)])).await {
+            Ok(rows) => rows,
+            Err(error) => return Err(self.failed(INSERT_EVENTS.name, error).await),
+        };
+        let mut head = 0;
+        for raw in rows {
+            let row = Row { statement: INSERT_EVENTS.name, raw };
+            head = head.max(row.get("position").map_err(Fault::Refused)?);
+        }
+        Ok(head)
+    }
+
+    /// From the moment it is sent until it is answered, nobody knows.
+    async fn commit(&mut self) -> Result<(), Fault> {
+        let limit = self.limit();
+        let Err(error) = timed(limit, self.raw()?.script("COMMIT")).await else { return Ok(()) };
+        match classify(&error) {
+            // A constraint that is checked at the end, or a serialization failure: said so, and rolled back.
+            Class::Unique | Class::Constraint | Class::Contended => Err(self.failed("COMMIT", error).await),
+            Class::Lost | Class::Busy | Class::Corrupt | Class::Mistake => {
+                self.tx.raw = None;
+                Err(Fault::InDoubt(source(error)))
+            }
+        }
+    }
+
+    async fn script(&mut self, sql: &'static str) -> Result<(), Fault> {
+        let limit = self.limit();
+        match timed(limit, self.raw()?.script(sql)).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed(sql, error).await),
+        }
+    }
+
+    /// Undoes the transaction after one of the batch's own statements failed.
+    async fn failed(&mut self, attempted: &'static str, error: sqlx::Error) -> Fault {
+        let class = classify(&error);
+        if class == Class::Lost {
+            self.tx.raw = None;
+            return Fault::Lost { source: source(error), culprit: None };
+        }
+        let error = statement_error(attempted, error);
+        match self.rollback().await {
+            Ok(()) => Fault::Undone { error, contended: class == Class::Contended },
+            Err(fault) => fault,
+        }
+    }
+
+    async fn rollback(&mut self) -> Result<(), Fault> {
+        let limit = self.limit();
+        match timed(limit, self.raw()?.script("ROLLBACK")).await {
+            Ok(()) => Ok(()),
+            // SQLite has rolled back by itself, or never began.
+            Err(error) if classify(&error) == Class::Mistake => Ok(()),
+            Err(error) => {
+                self.tx.raw = None;
+                Err(Fault::Lost { source: source(error), culprit: None })
+            }
+        }
+    }
+
+    fn raw(&mut self) -> Result<&mut Raw, Fault> {
+        let lost = || Fault::Lost { source: because("the connection was lost"), culprit: None };
+        self.tx.raw.as_mut().ok_or_else(lost)
+    }
+
+    fn limit(&self) -> Duration {
+        self.database.limits.statement_timeout
+    }
+}
+
+/// The array is locked from left to right, as the scan of a function's rows goes.
+fn begin_locked(jobs: &[Box<dyn Job>]) -> String {
+    let mut locks: Vec<i64> = jobs.iter().flat_map(|job| job.keys()).map(|key| lock_of(&key)).collect();
+    if locks.is_empty() {
+        return "BEGIN".to_owned();
+    }
+    locks.sort_unstable();
+    locks.dedup();
+    let list: Vec<String> = locks.iter().map(i64::to_string).collect();
+    format!("BEGIN; SELECT pg_advisory_xact_lock(k) FROM unnest('{{{}}}'::bigint[]) AS k", list.join(","))
+}
+
+/// The same in every version of this program: replicas of two versions lock the same keys. Keys that collide only wait.
+fn lock_of(key: &str) -> i64 {
+    let digest = Sha256::digest(key.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}

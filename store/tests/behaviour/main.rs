@@ -1,0 +1,11 @@
+//! What the store promises, as sentences; each runs on SQLite and on PostgreSQL unless its module says why not.
+
+#![allow(clippy::unwrap_used, reason = "a test's helper fails the test")]
+
+mod commits;
+mod events;
+mod harness;
+mod outages;
+mod requests;
+mod schema;
+mod spans;
