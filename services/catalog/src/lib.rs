@@ -1,1 +1,162 @@
-//! (being written)
+//! The catalog: products, their details and prices (`souk.catalog.v1`).
+//!
+//! [`start`] makes the service inside a process, [`run`] is a whole process of it. This file composes the layers, which know
+//! only those below them: `service` (the contract, parsed and answered), `cache` (answers in memory), `store` (the products
+//! in their database), `product` and its neighbours (what is valid).
+
+mod cache;
+mod config;
+mod error;
+mod mask;
+pub mod money;
+mod page;
+mod product;
+mod readiness;
+mod service;
+mod store;
+mod violation;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use mesh::{Inbound, ListenAddress, Output, Process};
+
+pub use config::Config;
+
+use crate::cache::{Cache, Reads};
+use crate::service::Catalog;
+use crate::store::{MIGRATIONS, Products};
+
+/// The services that the catalog calls: none.
+pub const CALLS: &[mesh::Target] = &[];
+
+/// A catalog that is a process of its own.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// Where gRPC is served: IP:PORT or unix:PATH
+    #[arg(long, env = "GRPC_ADDR", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
+    pub grpc: ListenAddress,
+    /// Where health and metrics are served, for probes and scrapers
+    #[arg(long, env = "ADMIN_ADDR", default_value = "127.0.0.1:9901", value_name = "ADDRESS")]
+    pub admin: ListenAddress,
+    /// How the printed lines look: text or json
+    #[arg(long, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+    /// What the catalog itself can be told.
+    #[command(flatten)]
+    pub config: Config,
+    /// What every process can be told.
+    #[command(flatten)]
+    pub process: mesh::process::Options,
+}
+
+/// The catalog could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is wrong, or the database cannot be used as it is.
+    #[error("open the database of DATABASE_URL")]
+    Database(#[source] ::store::Error),
+    /// The contracts of this build are damaged.
+    #[error("compose the inbound stack")]
+    Build(#[from] mesh::server::BuildError),
+}
+
+/// The process of a catalog failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Threads or telemetry.
+    #[error("start the process")]
+    Process(#[from] mesh::process::ProcessError),
+    /// An address is taken or may not be used.
+    #[error("bind a listener")]
+    Bind(#[from] mesh::server::BindError),
+    /// The service itself.
+    #[error("start the catalog")]
+    Start(#[from] StartError),
+    /// The system delivers no signals.
+    #[error("wait for a signal to stop")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Starts the catalog inside a process: opens and migrates its database, follows its changes, and says when it is ready.
+///
+/// # Errors
+/// If the database cannot be used as it is. One that is merely away is waited for: calls are refused until it is there.
+pub async fn start(config: Config, process: &Process) -> Result<Inbound, StartError> {
+    // From the first moment: a name that nobody has set yet would not keep the process from being ready.
+    process.health().set(service::NAME, false);
+    let database = ::store::Config::parse(&config.database_url).map_err(StartError::Database)?;
+    let background = process.background().clone();
+    let store = ::store::Store::open(database, MIGRATIONS, background.clone()).await.map_err(StartError::Database)?;
+    let reads = Reads::default();
+    let metrics = process.metrics();
+    metrics.register("catalog_cache_hits", "Products and pages that were answered from memory", reads.hits.clone());
+    metrics.register(
+        "catalog_cache_misses",
+        "Products and pages that were read from the database",
+        reads.misses.clone(),
+    );
+    let cache = Arc::new(Cache::new(u64::from(config.cache_mb) * 1024 * 1024, reads));
+    background.spawn(readiness::follow(process.health().clone(), service::NAME, store.health()));
+    background.spawn(follow(store.position(), Arc::clone(&cache)));
+    let catalog = Catalog::new(Products::new(store, service::WIRE), cache);
+    let inbound = mesh::Builder::new("catalog")
+        .descriptors(contracts::FILE_DESCRIPTOR_SET)
+        .add_service(catalog.into_server())
+        .build(process, mesh::server::InboundConfig::default())?;
+    Ok(inbound)
+}
+
+/// Runs a catalog until it is told to stop, and returns the code to exit with.
+///
+/// # Errors
+/// If it could not be started.
+pub fn run(options: Options) -> Result<ExitCode, RunError> {
+    let Options { grpc, admin, output, config, process } = options;
+    let process = Process::start("catalog", process, None)?;
+    let (grpc, admin) = (process.bind(&grpc)?, process.bind(&admin)?);
+    let addresses = [("grpc", grpc.address().to_string()), ("admin", admin.address().to_string())];
+    process
+        .block_on(async {
+            // The admin port first: a start that waits for its database can be watched.
+            process.serve_admin(admin);
+            let inbound = start(config, &process).await?;
+            process.serve_grpc(grpc, inbound);
+            let health = process.health().clone();
+            process.background().spawn(async move {
+                health.ready().await;
+                let service = ("service", "catalog".to_owned());
+                output.print("listening", &[&[service], &addresses[..]].concat());
+            });
+            process.until_stopped().await.map_err(RunError::Signals)
+        })
+        .map(|stopped| match stopped {
+            mesh::process::Stopped::Drained => ExitCode::SUCCESS,
+            mesh::process::Stopped::Cut => ExitCode::FAILURE,
+        })
+}
+
+/// Drops what other replicas have changed. This one's own changes are dropped before they are answered.
+async fn follow(mut position: tokio::sync::watch::Receiver<u64>, cache: Arc<Cache>) {
+    loop {
+        cache.advance(*position.borrow_and_update());
+        if position.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command};
+
+    use super::*;
+
+    #[test]
+    fn the_options_go_together_and_a_password_is_not_printed() {
+        Options::augment_args(Command::new("catalog")).debug_assert();
+        let config = Config::new("postgres://souk:hunter2@db/souk_catalog");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}
