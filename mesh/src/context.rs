@@ -58,11 +58,12 @@ pub fn scope<F: Future>(context: CallContext, future: F) -> impl Future<Output =
     CURRENT.scope(context, Traced { future, trace })
 }
 
-/// Runs `poll`, one step of a body, in `context`.
-pub(crate) fn enter<T>(context: &CallContext, poll: impl FnOnce() -> T) -> T {
+/// Runs one step of a call, such as the poll of a body, in `context`.
+pub(crate) fn enter<T>(context: &CallContext, step: impl FnOnce() -> T) -> T {
+    use opentelemetry::trace::TraceContextExt as _;
     CURRENT.sync_scope(context.clone(), || {
-        let _attached = context.trace.clone().attach();
-        poll()
+        let _attached = context.trace.has_active_span().then(|| context.trace.clone().attach());
+        step()
     })
 }
 

@@ -19,7 +19,8 @@ use opentelemetry_sdk::{
 };
 
 pub use log::Format;
-pub(crate) use propagation::{extract, inject};
+pub use propagation::extract;
+pub(crate) use propagation::inject;
 
 use crate::metrics::Metrics;
 

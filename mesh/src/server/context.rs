@@ -57,7 +57,9 @@ where
         let streams = call.method.server_streaming;
         let context = CallContext { deadline: call.deadline, trace: call.trace.clone(), principal };
         let kept = streams.then(|| context.clone());
-        let handler = context::scope(context, self.inner.call(request));
+        // A service may do its work before it returns its future, and that is inside the call too.
+        let handler = context::enter(&context, || self.inner.call(request));
+        let handler = context::scope(context, handler);
         Box::pin(async move { Ok(handler.await?.map(|inner| Body { inner, context: kept })) })
     }
 }

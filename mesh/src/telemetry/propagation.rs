@@ -8,8 +8,10 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-/// The caller's trace, where its headers carry one.
-pub(crate) fn extract(headers: &HeaderMap) -> TraceContext {
+/// The caller's trace, where its headers carry one (W3C Trace Context); empty otherwise. For servers that are not the
+/// mesh's own, such as web pages: attached while a span is made, it is that span's parent.
+#[must_use]
+pub fn extract(headers: &HeaderMap) -> TraceContext {
     if !headers.contains_key("traceparent") {
         return TraceContext::new();
     }
