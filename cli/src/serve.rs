@@ -11,7 +11,7 @@ mod probe;
 use std::{pin::pin, process::ExitCode};
 
 use anyhow::Context as _;
-use mesh::{Directory, Process, process::Stopped};
+use mesh::{Directory, Process};
 use storefront::Links;
 use tokio::time::Instant;
 
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options, begun: Instant) -> anyhow::Result<ExitCode>
 }
 
 async fn serve(process: &Process, options: &Options, data: &Data, begun: Instant) -> anyhow::Result<ExitCode> {
-    // From here on a signal drains, also while the shop is still being opened.
+    // A signal drains also while the shop is still being opened.
     let mut stopped = pin!(process.until_stopped());
     let stopped = tokio::select! {
         early = stopped.as_mut() => early,
@@ -40,10 +40,7 @@ async fn serve(process: &Process, options: &Options, data: &Data, begun: Instant
             stopped.await
         }
     };
-    match stopped.context("wait for a signal")? {
-        Stopped::Drained => Ok(ExitCode::SUCCESS),
-        Stopped::Cut => anyhow::bail!("stopped with calls in flight"),
-    }
+    Ok(stopped.into())
 }
 
 /// Starts everything, and returns once everything answers.

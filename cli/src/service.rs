@@ -20,10 +20,7 @@ impl Service {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Catalog(options) => Ok(catalog::run(options)?),
-            Self::Storefront(options) => {
-                storefront::run(options)?;
-                Ok(ExitCode::SUCCESS)
-            }
+            Self::Storefront(options) => storefront::run(options),
             Self::Unknown(words) => {
                 let name = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
                 anyhow::bail!("there is no service {name:?}; the services are {}", names().join(", "))

@@ -1,11 +1,10 @@
 //! The admin port: health for probes over gRPC and over HTTP/1, and the metrics.
 //!
 //! Plaintext and read-only, since a kubelet has no client certificate. `/livez`, `/readyz`, `/metrics`, and
-//! `grpc.health.v1.Health` on the same port.
+//! `grpc.health.v1.Health` with its reflection on the same port.
 
 use std::{
     convert::Infallible,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -15,12 +14,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use tower::Service;
 
-use crate::{
-    Body,
-    health::{Health, pb::health_server::HealthServer},
-    metrics::Metrics,
-    threads::Threads,
-};
+use crate::{Body, health::Health, metrics::Metrics, server::Inbound, threads::Pulse};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,14 +23,15 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Clone, Debug)]
 pub struct Admin {
     health: Health,
-    grpc: HealthServer<Health>,
+    grpc: Inbound,
     metrics: Metrics,
-    threads: Arc<Threads>,
+    pulse: Pulse,
 }
 
 impl Admin {
-    pub(crate) fn new(health: &Health, metrics: &Metrics, threads: &Arc<Threads>) -> Self {
-        Self { health: health.clone(), grpc: health.server(), metrics: metrics.clone(), threads: Arc::clone(threads) }
+    /// `grpc` is a whole stack, so that a Watch ends at a drain and a Check has a deadline here too.
+    pub(crate) fn new(health: &Health, metrics: &Metrics, pulse: Pulse, grpc: Inbound) -> Self {
+        Self { health: health.clone(), grpc, metrics: metrics.clone(), pulse }
     }
 
     fn answer(&self, method: &Method, path: &str) -> Response<Body> {
@@ -46,7 +41,7 @@ impl Admin {
             return refusal;
         }
         match path {
-            "/livez" if self.threads.are_turning() => text(StatusCode::OK, TEXT, "alive\n"),
+            "/livez" if self.pulse.is_felt() => text(StatusCode::OK, TEXT, "alive\n"),
             "/livez" => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "an event loop has not turned for 10 s\n"),
             "/readyz" => self.readiness(),
             "/metrics" => text(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),

@@ -26,6 +26,9 @@ use crate::{
     status,
 };
 
+/// How much before a deadline, as this side reckons it, its caller may give up: what rounding takes off a timer.
+const DEADLINE_SLACK: std::time::Duration = std::time::Duration::from_millis(2);
+
 /// Which side of the call is recorded, with the labels of its metrics.
 #[derive(Debug)]
 pub(crate) enum Side {
@@ -44,11 +47,13 @@ pub(crate) struct Call {
     /// The call's own span; `None` where tracing is off.
     span: Option<TraceContext>,
     code: Option<Code>,
+    /// When the caller stops waiting, as it said.
+    deadline: Option<Instant>,
 }
 
 impl Call {
     pub(crate) fn start(side: Side, metrics: Metrics, span: Option<TraceContext>) -> Self {
-        Self { side, metrics, begun: Instant::now(), span, code: None }
+        Self { side, metrics, begun: Instant::now(), span, code: None, deadline: None }
     }
 
     /// Takes the status from response headers that already have one.
@@ -59,6 +64,12 @@ impl Call {
         };
     }
 
+    /// Says when the caller stops waiting.
+    pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     pub(crate) fn end(mut self, code: Code) {
         self.code = Some(code);
     }
@@ -66,7 +77,9 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let code = self.code.unwrap_or(Code::Cancelled);
+        // A caller resets its stream when its time is up; whose timer was faster says nothing.
+        let late = || self.deadline.is_some_and(|deadline| Instant::now() + DEADLINE_SLACK >= deadline);
+        let code = self.code.unwrap_or_else(|| if late() { Code::DeadlineExceeded } else { Code::Cancelled });
         let (elapsed_s, grpc_status) = (self.begun.elapsed().as_secs_f64(), status::code_name(code));
         let is_error = match &self.side {
             Side::Server { service, method } => {
@@ -143,7 +156,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
+        let mut response = ready!(this.inner.poll(cx))?;
+        status::bound(response.headers_mut());
         let mut call = this.call.take().expect("polled after it was ready");
         call.see_headers(&response);
         Poll::Ready(Ok(response.map(|body| Body::new(body, call))))
@@ -182,7 +196,12 @@ where
             return Poll::Ready(None);
         }
         let frame = match ready!(this.inner.poll_frame(cx)) {
-            Some(Ok(frame)) => frame,
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    status::bound(trailers);
+                }
+                frame
+            }
             Some(Err(broken)) => status::trailers_of(&broken),
             None => {
                 // An answer without trailers is only whole where the headers had the status.

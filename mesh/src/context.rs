@@ -8,7 +8,7 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use opentelemetry::Context as TraceContext;
+use opentelemetry::{Context as TraceContext, trace::TraceContextExt as _};
 use pin_project_lite::pin_project;
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -44,12 +44,20 @@ pub fn deadline() -> Option<Instant> {
 /// The trace that this task is in: the current span's, else the inbound call's.
 #[must_use]
 pub fn trace() -> TraceContext {
-    use opentelemetry::trace::TraceContextExt as _;
     let active = TraceContext::current();
     if active.has_active_span() {
         return active;
     }
     CURRENT.try_with(|context| context.trace.clone()).unwrap_or(active)
+}
+
+/// The current span as a `traceparent` header writes it (W3C Trace Context), for what outlives the call, such as an event.
+#[must_use]
+pub fn traceparent() -> Option<String> {
+    let trace = trace();
+    let span = trace.span().span_context().clone();
+    let flags = span.trace_flags().to_u8();
+    span.is_valid().then(|| format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id()))
 }
 
 /// Runs `future` in `context`.
@@ -60,7 +68,6 @@ pub fn scope<F: Future>(context: CallContext, future: F) -> impl Future<Output =
 
 /// Runs one step of a call, such as the poll of a body, in `context`.
 pub(crate) fn enter<T>(context: &CallContext, step: impl FnOnce() -> T) -> T {
-    use opentelemetry::trace::TraceContextExt as _;
     CURRENT.sync_scope(context.clone(), || {
         let _attached = context.trace.has_active_span().then(|| context.trace.clone().attach());
         step()
@@ -98,7 +105,6 @@ impl<F: Future> Future for Traced<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        use opentelemetry::trace::TraceContextExt as _;
         let this = self.project();
         let _attached = this.trace.has_active_span().then(|| this.trace.clone().attach());
         this.future.poll(cx)

@@ -4,6 +4,7 @@
 //! since a call is over when its last byte is.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     pin::Pin,
     sync::Arc,
@@ -83,6 +84,11 @@ pub(crate) fn exceeded(method: &str) -> Status {
     Status::deadline_exceeded(format!("{method}: the deadline has passed"))
 }
 
+tokio::task_local! {
+    /// When the HTTP/2 stream that this task serves ends, said by the first call in it.
+    pub(crate) static STREAM_END: Cell<Option<Option<Instant>>>;
+}
+
 pin_project! {
     /// A response body that ends with DEADLINE_EXCEEDED when the time is up.
     ///
@@ -95,18 +101,18 @@ pin_project! {
         timer: Option<Sleep>,
         deadline: Option<Instant>,
         method: Arc<str>,
-        done: bool,
+        begun: bool,
     }
 }
 
 impl<B> Body<B> {
     pub(crate) fn new(inner: B, deadline: Option<Instant>, method: Arc<str>) -> Self {
-        Self { inner: Some(inner), timer: None, deadline, method, done: false }
+        Self { inner: Some(inner), timer: None, deadline, method, begun: false }
     }
 
     /// The body of an answer that is nothing but a status.
     fn empty(method: Arc<str>) -> Self {
-        Self { inner: None, timer: None, deadline: None, method, done: true }
+        Self { inner: None, timer: None, deadline: None, method, begun: true }
     }
 }
 
@@ -116,8 +122,11 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Body<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut().filter(|_| !*this.done) else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = inner.poll_frame(cx) {
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        // A body that is never idle must end too.
+        let late = this.deadline.is_some_and(|deadline| *this.begun && Instant::now() >= deadline);
+        if !late && let Poll::Ready(frame) = inner.poll_frame(cx) {
+            *this.begun = true;
             return Poll::Ready(frame);
         }
         let Some(deadline) = *this.deadline else { return Poll::Pending };
@@ -127,12 +136,13 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Body<B> {
         if let Some(timer) = this.timer.as_pin_mut() {
             ready!(timer.poll(cx));
         }
-        *this.done = true;
+        // What the handler still held is free now, whenever the reader drops this.
+        this.inner.set(None);
         Poll::Ready(Some(Ok(status::trailers_of(&exceeded(this.method)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.done || self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
+        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -174,6 +184,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let _none = STREAM_END.try_with(|end| end.set(end.get().or(Some(*this.deadline))));
         let answer = |status: &Status, method: &Arc<str>| {
             let response = status::response_of(status);
             Poll::Ready(Ok(response.map(|_| Body::empty(Arc::clone(method)))))

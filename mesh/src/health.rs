@@ -43,6 +43,9 @@ pub const READINESS: &str = "readiness";
 /// The most names the table has, watched ones that nobody has set included.
 const NAMES_MAX: usize = 256;
 
+/// The longest name that is looked for, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
 /// The health of a process and of each service in it. Cloning shares the table.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
@@ -115,6 +118,12 @@ impl Health {
     fn subscribe(&self, service: &str) -> Option<watch::Receiver<Option<bool>>> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let name = name_of(service);
+        if name.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        if table.statuses.len() >= NAMES_MAX {
+            table.statuses.retain(|_, status| status.borrow().is_some() || status.receiver_count() > 0);
+        }
         let fits = name == OVERALL || table.statuses.contains_key(name) || table.statuses.len() < NAMES_MAX;
         fits.then(|| table.sender(name).subscribe())
     }
@@ -151,7 +160,7 @@ impl pb::health_server::Health for Health {
         let service = &request.get_ref().service;
         match self.get(service) {
             Some(ready) => Ok(Response::new(response(serving(ready)))),
-            None => Err(Status::not_found(format!("service: there is no {service:?} here"))),
+            None => Err(Status::not_found("service: there is none of this name here")),
         }
     }
 

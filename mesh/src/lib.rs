@@ -39,7 +39,7 @@ pub use health::Health;
 pub use identity::{Peer, Principal};
 pub use process::Process;
 pub use server::{Builder, Inbound};
-pub use violations::Violations;
+pub use violations::{Violation, Violations};
 
 /// The one body type of the mesh: requests and responses, on the wire and inside the process.
 pub type Body = tonic::body::Body;

@@ -1,11 +1,18 @@
 //! One process of the mesh: its threads, telemetry, health, metrics, listeners, and how it stops.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use futures_util::future::{BoxFuture, join_all};
 use http::{Request, Response};
 use tokio::{
     runtime::Handle,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -17,14 +24,17 @@ use crate::{
     health::Health,
     identity::Principal,
     metrics::Metrics,
-    server::{Acceptor, BindError, ConnectionConfig, Inbound, Listener, Protocol, accept},
+    server::{Acceptor, BindError, Builder, ConnectionConfig, Inbound, InboundConfig, Listener, Protocol, accept},
     telemetry::{self, SetupError, Telemetry, Tracer},
     threads::{StartError, Threads},
 };
 
+/// How long everything that is closed at the end may take together.
+const LAST_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What a process can be told, whatever it serves.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "clap", derive(clap::Args))]
+#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
 pub struct Options {
     /// Which log lines are written: a level, or targets with levels (`info,store=debug`)
     #[cfg_attr(feature = "clap", arg(long, env = "LOG", default_value = "info", value_name = "FILTER"))]
@@ -92,6 +102,9 @@ pub enum ProcessError {
     /// Logs or traces.
     #[error("set up telemetry")]
     Telemetry(#[from] SetupError),
+    /// The system delivers no signals.
+    #[error("listen for signals")]
+    Signals(#[from] std::io::Error),
 }
 
 /// Why the process stopped.
@@ -103,8 +116,17 @@ pub enum Stopped {
     Cut,
 }
 
+impl From<Stopped> for ExitCode {
+    /// Success only where nobody was cut off.
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Drained => Self::SUCCESS,
+            Stopped::Cut => Self::FAILURE,
+        }
+    }
+}
+
 /// One process of the mesh.
-#[derive(Debug)]
 pub struct Process {
     options: Options,
     service_attribute: Option<&'static str>,
@@ -115,6 +137,15 @@ pub struct Process {
     open: TaskTracker,
     connections: ConnectionConfig,
     threads: Arc<Threads>,
+    signals: tokio::sync::Mutex<Signals>,
+    last: Mutex<Vec<BoxFuture<'static, ()>>>,
+}
+
+/// The signals that stop a process, listened for from its start: one that comes while services are being started counts.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Process {
@@ -134,6 +165,10 @@ impl Process {
             format: options.log_format,
         };
         let telemetry = Telemetry::install(&telemetry, &metrics, threads.background())?;
+        let inside = threads.background().enter();
+        let signals =
+            Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        drop(inside);
         Ok(Self {
             options,
             service_attribute,
@@ -144,6 +179,8 @@ impl Process {
             open: TaskTracker::new(),
             connections: ConnectionConfig::default(),
             threads,
+            signals: tokio::sync::Mutex::new(signals),
+            last: Mutex::default(),
         })
     }
 
@@ -218,8 +255,13 @@ impl Process {
     }
 
     /// Serves the admin port on a listener.
+    ///
+    /// # Panics
+    /// Never: the stack is built of this crate's own descriptors.
     pub fn serve_admin(&self, listener: Listener) {
-        self.serve_http(listener, "admin", Admin::new(&self.health, &self.metrics, &self.threads));
+        let grpc = Builder::new("admin").build(self, InboundConfig::default());
+        let grpc = grpc.expect("this crate's own descriptors can be read");
+        self.serve_http(listener, "admin", Admin::new(&self.health, &self.metrics, self.threads.pulse(), grpc));
     }
 
     fn serve<S>(&self, listener: Listener, name: Arc<str>, service: S, protocol: Protocol)
@@ -233,26 +275,30 @@ impl Process {
             open: self.open.clone(),
             config: self.connections,
         };
-        self.background().spawn(accept(acceptor, listener, name, service, protocol, self.metrics.clone()));
+        let accepting = accept(acceptor, listener, name, service, protocol, self.metrics.clone());
+        self.background().spawn(self.open.track_future(accepting));
     }
 
-    /// Waits for SIGTERM or Ctrl-C, then drains: NOT_SERVING at once, calls still taken for the delay (none on Ctrl-C),
-    /// GOAWAY, at most the grace for calls in flight. A second Ctrl-C ends at once.
-    ///
-    /// # Errors
-    /// If signals cannot be waited for.
-    pub async fn until_stopped(&self) -> std::io::Result<Stopped> {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    /// Runs `last` when the process stops, after the calls in flight: for what should be closed and need not be.
+    pub fn at_end(&self, last: impl Future<Output = ()> + Send + 'static) {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(last));
+    }
+
+    /// Waits for SIGTERM or Ctrl-C, one that came earlier included, then drains: NOT_SERVING at once, calls still taken
+    /// for the delay (none on Ctrl-C), GOAWAY, at most the grace for calls in flight. A second Ctrl-C ends at once.
+    pub async fn until_stopped(&self) -> Stopped {
+        let mut signals = self.signals.lock().await;
+        let Signals { terminate, interrupt } = &mut *signals;
         let delay = tokio::select! {
             _ = terminate.recv() => self.options.drain_delay,
             _ = interrupt.recv() => Duration::ZERO,
         };
         tracing::info!(delay_s = delay.as_secs_f64(), grace_s = self.options.drain_grace.as_secs_f64(), "draining");
         tokio::select! {
-            stopped = self.stop(delay) => Ok(stopped),
+            stopped = self.stop(delay) => stopped,
             _ = interrupt.recv() => {
                 self.drain.advance(Phase::Closed);
-                Ok(Stopped::Cut)
+                Stopped::Cut
             }
         }
     }
@@ -261,11 +307,19 @@ impl Process {
     pub async fn stop(&self, delay: Duration) -> Stopped {
         self.health.drain();
         self.open.close();
-        if self.drain.run(delay, self.options.drain_grace, self.open.wait()).await {
-            Stopped::Drained
-        } else {
-            Stopped::Cut
+        let drained = self.drain.run(delay, self.options.drain_grace, self.open.wait()).await;
+        let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        if tokio::time::timeout(LAST_TIMEOUT, join_all(last)).await.is_err() {
+            tracing::warn!(limit_s = LAST_TIMEOUT.as_secs(), "not everything was closed in time");
         }
+        tracing::info!(drained, "stopped");
+        if drained { Stopped::Drained } else { Stopped::Cut }
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("options", &self.options).field("drain", &self.drain).finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@
 //! process.
 
 mod accept;
+mod bounded;
 mod config;
 mod connection;
 mod context;

@@ -41,6 +41,49 @@ fn write(status: &Status, headers: &mut HeaderMap) {
     }
 }
 
+/// The most bytes that the status of an answer has in headers. A peer that limits header blocks (16 KiB in this mesh, 8 KiB
+/// in others) resets the stream at a longer one, and h2 ends the whole connection at one that is much longer.
+const STATUS_BYTES_MAX: usize = 6 * 1024;
+
+/// Shortens a status that no peer would read.
+pub(crate) fn bound(headers: &mut HeaderMap) {
+    const MESSAGE: &str = "grpc-message";
+    let length = |name: &str| headers.get(name).map_or(0, HeaderValue::len);
+    let (message, details) = (length(MESSAGE), length(DETAILS));
+    if message + details <= STATUS_BYTES_MAX {
+        return;
+    }
+    if details > STATUS_BYTES_MAX / 2 {
+        headers.remove(DETAILS);
+    }
+    if message > STATUS_BYTES_MAX / 2
+        && let Some(long) = headers.get(MESSAGE)
+    {
+        let mut end = STATUS_BYTES_MAX / 2;
+        let bytes = long.as_bytes();
+        // Neither in the middle of an escape nor of a character: without its last bytes tonic takes none of the message.
+        if let Some(cut) = (end - 2..end).find(|at| bytes[*at] == b'%') {
+            end = cut;
+        }
+        while let Some(byte) = escaped(&bytes[..end]).filter(|byte| *byte >= 0x80) {
+            end -= 3;
+            if byte >= 0xc0 {
+                break;
+            }
+        }
+        if let Ok(short) = HeaderValue::from_bytes(&long.as_bytes()[..end]) {
+            headers.insert(MESSAGE, short);
+        }
+    }
+}
+
+/// The byte that an escape (`%C2`) at the end stands for.
+fn escaped(text: &[u8]) -> Option<u8> {
+    let (_, escape) = text.split_at_checked(text.len().checked_sub(3)?)?;
+    let hex = std::str::from_utf8(escape.strip_prefix(b"%")?).ok()?;
+    u8::from_str_radix(hex, 16).ok()
+}
+
 /// Removes `grpc-status-details-bin` where it is not base64: tonic 0.14 panics on it in `Status::from_header_map`.
 pub(crate) fn strip_invalid_details(headers: &mut HeaderMap) {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -108,9 +108,22 @@ impl Threads {
         self.background().block_on(future)
     }
 
+    /// Tells whether the loops turn, without keeping them.
+    pub(crate) fn pulse(&self) -> Pulse {
+        Pulse { cores: Arc::clone(&self.cores), begun: self.begun }
+    }
+}
+
+/// Tells whether the cores' loops turn. It is held by tasks of these very threads, so it does not keep them alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Pulse {
+    cores: Arc<[Arc<Core>]>,
+    begun: tokio::time::Instant,
+}
+
+impl Pulse {
     /// Whether every core's loop turned within the last ten seconds.
-    #[must_use]
-    pub fn are_turning(&self) -> bool {
+    pub(crate) fn is_felt(&self) -> bool {
         let now = millis_since(self.begun);
         let limit = u64::try_from(STALLED_AFTER.as_millis()).unwrap_or(u64::MAX);
         self.cores.iter().all(|core| now.saturating_sub(core.turned_ms.load(Ordering::Relaxed)) < limit)

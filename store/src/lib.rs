@@ -8,6 +8,10 @@
 //!   ([`Transaction::remember`]) in the same commit.
 //! - [`Store::position`] follows the newest event, whoever wrote it.
 //!
+//! The store's own tables are its own, but for one: a service's statement may read `store_revision (key TEXT, revision
+//! BIGINT)`, which has the newest revision of every key that ever had an event, whether what it named still exists or not.
+//! Joined to the rows that a unit loads, it saves a statement where the revision goes into the payload.
+//!
 //! Every database future runs on the runtime given to [`Store::open`], because a connection's I/O is driven by the runtime
 //! that opened it; callers may live on any other.
 //!

@@ -1,12 +1,19 @@
 //! Makes one HTTP/2 connection: resolve, connect, handshake, all within one time limit.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use futures_util::future::{Either, select};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
+    sync::oneshot,
     time::timeout,
 };
 
@@ -36,6 +43,8 @@ pub(super) enum ConnectError {
     Connect { endpoint: String, source: io::Error },
     #[error("start HTTP/2 with {endpoint}: {source}")]
     Handshake { endpoint: String, source: hyper::Error },
+    #[error("start HTTP/2 with {endpoint}: it hung up and said nothing")]
+    Silent { endpoint: String },
 }
 
 /// Connects to one of the address' endpoints. `preferred` spreads several connections over several endpoints.
@@ -54,7 +63,7 @@ async fn try_each(address: &Address, preferred: usize, config: &ClientConfig) ->
         resolve(address).await.map_err(|source| ConnectError::Resolve { address: address.clone(), source })?;
     let mut failure = None;
     for turn in 0..endpoints.len() {
-        match connect_to(&endpoints[(preferred + turn) % endpoints.len()], config).await {
+        match connect_to(&endpoints[preferred.wrapping_add(turn) % endpoints.len()], config).await {
             Ok(connected) => return Ok(connected),
             Err(error) => failure = Some(error),
         }
@@ -69,22 +78,26 @@ async fn connect_to(endpoint: &Endpoint, config: &ClientConfig) -> Result<Connec
         Endpoint::Unix(path) => format!("unix:{}", path.display()),
     };
     let failed = |source| ConnectError::Connect { endpoint: name.clone(), source };
-    let handshaken = match endpoint {
+    let (io, heard): (Box<dyn Io>, _) = match endpoint {
         Endpoint::Tcp(address) => {
             let stream = TcpStream::connect(address).await.map_err(failed)?;
             // Without it a small request waits 40 ms for the peer's delayed ACK.
             stream.set_nodelay(true).map_err(failed)?;
-            handshake(stream, config).await
+            hear(stream)
         }
-        Endpoint::Unix(path) => handshake(UnixStream::connect(path).await.map_err(failed)?, config).await,
+        Endpoint::Unix(path) => hear(UnixStream::connect(path).await.map_err(failed)?),
     };
-    handshaken.map_err(|source| ConnectError::Handshake { endpoint: name.clone(), source })
+    let handshake = |source| ConnectError::Handshake { endpoint: name.clone(), source };
+    let Connected { sender, driver } = start(io, config).await.map_err(handshake)?;
+    // A peer opens with its SETTINGS (RFC 9113, section 3.4). Before them it may be anything that accepts connections.
+    match select(driver, heard).await {
+        Either::Right((Ok(()), driver)) => Ok(Connected { sender, driver }),
+        Either::Left((Err(source), _)) => Err(handshake(source)),
+        Either::Left((Ok(()), _)) | Either::Right((Err(_), _)) => Err(ConnectError::Silent { endpoint: name }),
+    }
 }
 
-async fn handshake<IO>(io: IO, config: &ClientConfig) -> Result<Connected, hyper::Error>
-where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn start(io: Box<dyn Io>, config: &ClientConfig) -> Result<Connected, hyper::Error> {
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(config.stream_window)
@@ -97,4 +110,58 @@ where
         .handshake(TokioIo::new(io))
         .await?;
     Ok(Connected { sender, driver: Box::pin(connection) })
+}
+
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// `io`, and what resolves once the peer has sent anything.
+fn hear<IO: Io + 'static>(io: IO) -> (Box<dyn Io>, oneshot::Receiver<()>) {
+    let (heard, hearing) = oneshot::channel();
+    (Box::new(Heard { io, heard: Some(heard) }), hearing)
+}
+
+struct Heard<IO> {
+    io: IO,
+    heard: Option<oneshot::Sender<()>>,
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Heard<IO> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        if buf.filled().len() > before
+            && let Some(heard) = self.heard.take()
+        {
+            let _nobody_waits = heard.send(()).is_err();
+        }
+        read
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Heard<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
 }

@@ -6,13 +6,15 @@
 use std::{
     error::Error,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 use tonic::{Code, Status};
 
 use crate::{Body, directory::Target, status};
@@ -46,7 +48,11 @@ fn code_of_reset(reason: h2::Reason) -> Code {
 }
 
 /// An answer that a gRPC client can trust: whatever came back, it ends with a status.
-pub(super) fn checked(response: Response<Incoming>, target: Target) -> Response<Body> {
+pub(super) fn checked(
+    response: Response<Incoming>,
+    target: Target,
+    open: Option<oneshot::Sender<()>>,
+) -> Response<Body> {
     let (mut parts, incoming) = response.into_parts();
     status::strip_invalid_details(&mut parts.headers);
     let ended = status::code_of(&parts.headers).is_some();
@@ -54,7 +60,7 @@ pub(super) fn checked(response: Response<Incoming>, target: Target) -> Response<
         let code = code_of_http(parts.status);
         return status::response_of(&Status::new(code, format!("{target}: HTTP status {}", parts.status)));
     }
-    Response::from_parts(parts, Body::new(Answer { incoming, target, ended }))
+    Response::from_parts(parts, Body::new(Answer { incoming, target, ended, _open: open }))
 }
 
 /// grpc/doc/http-grpc-status-mapping.md
@@ -78,6 +84,49 @@ struct Answer {
     target: Target,
     /// The status has been seen.
     ended: bool,
+    /// Dropped with the answer, which ends the request's body.
+    _open: Option<oneshot::Sender<()>>,
+}
+
+/// Ends a request's body when its answer is dropped. h2 resets a stream only once both halves are gone, so a caller that
+/// gives up while it still has something to send would leave the handler running.
+pub(super) fn cancelled_with_its_answer(request: Request<Body>) -> (Request<Body>, Option<oneshot::Sender<()>>) {
+    let (open, gone) = oneshot::channel();
+    (request.map(|inner| Body::new(Asked { inner, gone: Some(gone) })), Some(open))
+}
+
+struct Asked {
+    inner: Body,
+    gone: Option<oneshot::Receiver<()>>,
+}
+
+impl http_body::Body for Asked {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        if let Some(gone) = &mut self.gone
+            && Pin::new(gone).poll(cx).is_ready()
+        {
+            self.gone = None;
+            let mut cancelled = Status::cancelled("the caller gave up");
+            // hyper resets the stream with the reason that it finds in the source.
+            cancelled.set_source(Arc::new(h2::Error::from(h2::Reason::CANCEL)));
+            return Poll::Ready(Some(Err(cancelled)));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 impl http_body::Body for Answer {

@@ -18,6 +18,7 @@ use tonic::Status;
 use super::{
     config::ClientConfig,
     error,
+    observe::OutboundCall,
     subchannel::{self, Absence, State},
 };
 use crate::{Body, address::Address, directory::Target};
@@ -71,12 +72,18 @@ impl Pool {
 
     /// Sends a request on a connection of this event loop. A request that never left is sent again on another one.
     pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        // One message is sent before its answer is dropped; a stream may wait for its next one.
+        let streams = request.extensions().get::<OutboundCall>().is_none_or(|call| call.method.client_streaming);
+        let mut open = None;
         let mut request = self.addressed(request);
+        if streams {
+            (request, open) = error::cancelled_with_its_answer(request);
+        }
         let group = self.group();
         for _ in 0..=UNSENT_RETRIES_MAX {
             let mut sender = group.pick(&self.shared).await?;
             match sender.try_send_request(request).await {
-                Ok(response) => return Ok(error::checked(response, self.shared.target)),
+                Ok(response) => return Ok(error::checked(response, self.shared.target, open)),
                 Err(mut failure) => match failure.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(error::status_of(&failure.into_error(), self.shared.target)),

@@ -39,7 +39,9 @@ pub(super) async fn keep(
     let mut failures = 0_u32;
     let set = |state| states.send_modify(|states| states[index] = state);
     loop {
-        match connect(&address, index, &config).await {
+        // Another endpoint first after each failure, so that one that swallows packets is not tried for ever.
+        let preferred = index.wrapping_add(usize::try_from(failures).unwrap_or(0));
+        match connect(&address, preferred, &config).await {
             Ok(connected) => {
                 failures = 0;
                 if absence.0.swap(false, Ordering::Relaxed) {

@@ -108,7 +108,10 @@ pub(crate) async fn accept<S>(
                 errors.inc();
                 let wait = backoff(failures.fetch_add(1, Ordering::Relaxed));
                 tracing::warn!(service = %label.service, %error, wait_ms = wait.as_millis(), "cannot accept connections");
-                tokio::time::sleep(wait).await;
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = acceptor.drain.reached(Phase::Closing) => return,
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{convert::Infallible, pin::pin, time::Duration};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use tokio::{
@@ -18,6 +18,7 @@ use tokio::{
 use tower::Service;
 
 use super::{
+    bounded::Bounded,
     config::ConnectionConfig,
     sniff::{Spoken, sniff},
 };
@@ -52,8 +53,8 @@ pub(super) async fn serve<IO, S>(
     // A peer that says nothing in time is like one that hung up: neither is worth a log line.
     let Ok(Ok((spoken, io))) = timeout(config.handshake_timeout, sniff(io)).await else { return };
     let builder = match spoken {
-        Spoken::Http2 => builder(&config).http2_only(),
-        Spoken::Http1 => builder(&config).http1_only(),
+        Spoken::Http2 => builder(&config, protocol).http2_only(),
+        Spoken::Http1 => builder(&config, protocol).http1_only(),
         Spoken::Nothing => return,
     };
     let answer = service_fn(move |request: Request<Incoming>| {
@@ -82,8 +83,8 @@ pub(super) async fn serve<IO, S>(
     }
 }
 
-fn builder(config: &ConnectionConfig) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(config: &ConnectionConfig, protocol: Protocol) -> auto::Builder<Bounded> {
+    let mut builder = auto::Builder::new(Bounded(protocol));
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.handshake_timeout);
     builder
         .http2()

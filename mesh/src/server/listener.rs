@@ -25,7 +25,8 @@ pub struct Listener {
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, _file: OwnedPath },
+    // The file goes first: a successor must not find it dead, replace it and lose its own.
+    Unix { _file: OwnedPath, listener: UnixListener },
 }
 
 /// The file of a Unix socket, removed with its listener.
@@ -69,7 +70,7 @@ impl Listener {
             }
             ListenAddress::Unix(path) => {
                 // A socket file outlives a killed process; one that nobody answers on is only in the way.
-                if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
+                if is_abandoned_socket(path) {
                     std::fs::remove_file(path).map_err(failed)?;
                 }
                 let listener = UnixListener::bind(path).map_err(failed)?;
@@ -89,13 +90,20 @@ impl Listener {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 // Without it a small answer waits 40 ms for the peer's delayed ACK.
-                stream.set_nodelay(true)?;
+                let _peer_is_gone = stream.set_nodelay(true).is_err();
                 (Socket::Tcp(stream.into_std()?), Transport::Tcp(address))
             }
             Kind::Unix { listener, .. } => (Socket::Unix(listener.accept().await?.0.into_std()?), Transport::Unix),
         };
         Ok((socket, Peer { principal: Principal::anonymous(), transport }))
     }
+}
+
+/// Whether there is a socket that refuses connections. Anything else at that path is somebody's.
+fn is_abandoned_socket(path: &std::path::Path) -> bool {
+    use std::os::unix::{fs::FileTypeExt as _, net::UnixStream};
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+        && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn bind_tcp(address: std::net::SocketAddr) -> io::Result<TcpListener> {

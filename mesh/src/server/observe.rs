@@ -87,7 +87,9 @@ where
         let side = Side::Server { service: Arc::clone(&shared.service), method: Arc::clone(&method.label) };
         let span = shared.tracer.is_on().then(|| trace.clone());
         let call = Call::start(side, shared.metrics.clone(), span);
+        let timeout = crate::deadline::read(request.headers()).ok().flatten();
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         request.extensions_mut().insert(InboundCall { method, trace, deadline: None });
-        call::CallFuture::new(self.inner.call(request), call)
+        call::CallFuture::new(self.inner.call(request), call.until(deadline))
     }
 }

@@ -9,10 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{
-    TryFutureExt as _,
-    future::{BoxFuture, MapOk},
-};
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -52,29 +49,59 @@ pub(super) struct Streams<S> {
     drain: Drain,
 }
 
-type Finish<B> = Box<dyn FnOnce(Response<B>) -> Response<Body<B>> + Send>;
-
 impl<S, B> Service<Request<crate::Body>> for Streams<S>
 where
     S: Service<Request<crate::Body>, Response = Response<B>, Error = Infallible>,
-    S::Future: Send + 'static,
-    B: 'static,
 {
     type Response = Response<Body<B>>;
     type Error = Infallible;
-    type Future = MapOk<S::Future, Finish<B>>;
+    type Future = StreamsFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<crate::Body>) -> Self::Future {
-        let streams = request.extensions().get::<InboundCall>().is_some_and(|call| call.method.server_streaming);
-        let drain = streams.then(|| self.drain.clone());
-        let finish: Finish<B> =
-            Box::new(move |response| response.map(|inner| Body { inner, draining: drain.map(closing), done: false }));
-        self.inner.call(request).map_ok(finish)
+        let streams = request.extensions().get::<InboundCall>().is_some_and(|call| !call.method.is_unary());
+        let draining = streams.then(|| closing(self.drain.clone()));
+        StreamsFuture { inner: Some(self.inner.call(request)), draining }
     }
+}
+
+pin_project! {
+    /// A call that ends with UNAVAILABLE when the process drains, where it is a stream: an upload has no answer until its
+    /// end, and a handler may wait before it opens one.
+    pub(super) struct StreamsFuture<F> {
+        #[pin]
+        inner: Option<F>,
+        draining: Option<BoxFuture<'static, ()>>,
+    }
+}
+
+impl<F, B> Future for StreamsFuture<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+{
+    type Output = Result<Response<Body<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(draining) = this.draining.as_mut()
+            && draining.as_mut().poll(cx).is_ready()
+        {
+            this.inner.set(None);
+            let refusal = status::response_of(&shutting_down());
+            return Poll::Ready(Ok(refusal.map(|_| Body { inner: None, draining: None })));
+        }
+        let inner = this.inner.as_pin_mut().expect("polled after it was ready");
+        let response = ready!(inner.poll(cx))?;
+        let draining = this.draining.take();
+        Poll::Ready(Ok(response.map(|inner| Body { inner: Some(inner), draining })))
+    }
+}
+
+fn shutting_down() -> Status {
+    Status::unavailable("the server is shutting down: connect again and go on from the last cursor")
 }
 
 fn closing(drain: Drain) -> BoxFuture<'static, ()> {
@@ -85,15 +112,14 @@ pin_project! {
     /// A body that ends with UNAVAILABLE when the process drains, where it is a stream.
     pub(super) struct Body<B> {
         #[pin]
-        inner: B,
+        inner: Option<B>,
         draining: Option<BoxFuture<'static, ()>>,
-        done: bool,
     }
 }
 
 impl<B: std::fmt::Debug> std::fmt::Debug for Body<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Body").field("inner", &self.inner).field("done", &self.done).finish_non_exhaustive()
+        f.debug_struct("Body").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
@@ -102,27 +128,23 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Body<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        if *this.done {
-            return Poll::Ready(None);
-        }
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         // First: a stream that is never idle must end too.
         if let Some(draining) = this.draining
             && draining.as_mut().poll(cx).is_ready()
         {
-            *this.done = true;
-            let status =
-                Status::unavailable("the server is shutting down: connect again and go on from the last cursor");
-            return Poll::Ready(Some(Ok(status::trailers_of(&status))));
+            this.inner.set(None);
+            return Poll::Ready(Some(Ok(status::trailers_of(&shutting_down()))));
         }
-        Poll::Ready(ready!(this.inner.poll_frame(cx)))
+        inner.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.done || self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
     }
 }

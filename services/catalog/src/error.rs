@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use mesh::Violations;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::product::ProductId;
-use crate::violation::{Violation, Violations};
 
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "souk.catalog.v1";
@@ -73,11 +73,9 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error {
-            Error::Invalid(violations) => invalid("INVALID_REQUEST", violations.as_slice()),
-            Error::PageToken => {
-                let description = "is not from this list, or its filters have changed".to_owned();
-                invalid("PAGE_TOKEN_INVALID", &[Violation { field: "page_token".to_owned(), description }])
-            }
+            Error::Invalid(violations) => violations.status(DOMAIN, "INVALID_REQUEST"),
+            Error::PageToken => Violations::one("page_token", "is not from this list, or its filters have changed")
+                .status(DOMAIN, "PAGE_TOKEN_INVALID"),
             Error::NotFound(id) => about(Code::NotFound, &message, "PRODUCT_NOT_FOUND", &id),
             Error::Exists(id) => about(Code::AlreadyExists, &message, "PRODUCT_EXISTS", &id),
             Error::EtagMismatch(id) => about(Code::Aborted, &message, "ETAG_MISMATCH", &id),
@@ -115,19 +113,6 @@ fn again(message: &str, reason: &str) -> Status {
     let mut details = info(reason);
     details.set_retry_info(Some(RETRY_AFTER));
     status(Code::Unavailable, message, details)
-}
-
-/// The message names the first field only: all of them are in the details, and both travel in headers of limited size.
-fn invalid(reason: &str, violations: &[Violation]) -> Status {
-    let message = match violations {
-        [] => "the request is invalid".to_owned(),
-        [only] => format!("{} {}", only.field, only.description),
-        [first, rest @ ..] => format!("{} {} (and {} more)", first.field, first.description, rest.len()),
-    };
-    let mut details = info(reason);
-    let fields = violations.iter().map(|found| FieldViolation::new(&found.field, &found.description));
-    details.set_bad_request(fields.collect::<Vec<_>>());
-    status(Code::InvalidArgument, &message, details)
 }
 
 /// An error with its causes, for the log.

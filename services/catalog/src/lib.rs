@@ -14,7 +14,6 @@ mod product;
 mod readiness;
 mod service;
 mod store;
-mod violation;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -74,9 +73,6 @@ pub enum RunError {
     /// The service itself.
     #[error("start the catalog")]
     Start(#[from] StartError),
-    /// The system delivers no signals.
-    #[error("wait for a signal to stop")]
-    Signals(#[source] std::io::Error),
 }
 
 /// Starts the catalog inside a process: opens and migrates its database, follows its changes, and says when it is ready.
@@ -89,6 +85,8 @@ pub async fn start(config: Config, process: &Process) -> Result<Inbound, StartEr
     let database = ::store::Config::parse(&config.database_url).map_err(StartError::Database)?;
     let background = process.background().clone();
     let store = ::store::Store::open(database, MIGRATIONS, background.clone()).await.map_err(StartError::Database)?;
+    let closing = store.clone();
+    process.at_end(async move { closing.close().await });
     let reads = Reads::default();
     let metrics = process.metrics();
     metrics.register("catalog_cache_hits", "Products and pages that were answered from memory", reads.hits.clone());
@@ -117,24 +115,19 @@ pub fn run(options: Options) -> Result<ExitCode, RunError> {
     let process = Process::start("catalog", process, None)?;
     let (grpc, admin) = (process.bind(&grpc)?, process.bind(&admin)?);
     let addresses = [("grpc", grpc.address().to_string()), ("admin", admin.address().to_string())];
-    process
-        .block_on(async {
-            // The admin port first: a start that waits for its database can be watched.
-            process.serve_admin(admin);
-            let inbound = start(config, &process).await?;
-            process.serve_grpc(grpc, inbound);
-            let health = process.health().clone();
-            process.background().spawn(async move {
-                health.ready().await;
-                let service = ("service", "catalog".to_owned());
-                output.print("listening", &[&[service], &addresses[..]].concat());
-            });
-            process.until_stopped().await.map_err(RunError::Signals)
-        })
-        .map(|stopped| match stopped {
-            mesh::process::Stopped::Drained => ExitCode::SUCCESS,
-            mesh::process::Stopped::Cut => ExitCode::FAILURE,
-        })
+    process.block_on(async {
+        // The admin port first: a start that waits for its database can be watched.
+        process.serve_admin(admin);
+        let inbound = start(config, &process).await?;
+        process.serve_grpc(grpc, inbound);
+        let health = process.health().clone();
+        process.background().spawn(async move {
+            health.ready().await;
+            let service = ("service", "catalog".to_owned());
+            output.print("listening", &[&[service], &addresses[..]].concat());
+        });
+        Ok(process.until_stopped().await.into())
+    })
 }
 
 /// Drops what other replicas have changed. This one's own changes are dropped before they are answered.

@@ -1,6 +1,6 @@
 //! Which fields of a product an update sets.
 
-use crate::violation::Violations;
+use mesh::Violations;
 
 /// The most paths of a mask.
 const PATHS_MAX: usize = 32;

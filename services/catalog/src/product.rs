@@ -7,10 +7,10 @@ pub(crate) mod text;
 
 use std::fmt;
 
+use mesh::Violations;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Money;
-use crate::violation::Violations;
 
 /// The most units a price has.
 pub(crate) const PRICE_UNITS_MAX: i64 = 1_000_000_000_000;

@@ -9,6 +9,7 @@ mod import;
 mod product;
 mod request;
 
+use mesh::Violations;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,7 +22,6 @@ use crate::cache::Cache;
 use crate::error::Error;
 use crate::product::ProductId;
 use crate::store::Products;
-use crate::violation::Violations;
 
 pub(crate) use answer::WIRE;
 pub(crate) use encoded::Server;

@@ -8,6 +8,8 @@ pub mod edge;
 mod health;
 mod web;
 
+use std::process::ExitCode;
+
 use contracts::catalog::v1::catalog_service_client::CatalogServiceClient;
 use mesh::{Builder, Clients, Directory, Inbound, Process, Target, client::ClientConfig, server::InboundConfig};
 
@@ -78,7 +80,7 @@ pub fn start(config: &Config, process: &Process, directory: &Directory) -> Resul
 ///
 /// # Errors
 /// If an address is taken, or the process cannot be started.
-pub fn run(options: Options) -> anyhow::Result<()> {
+pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let process = Process::start(NAME, options.process, None)?;
     let directory = Directory::default();
     options.targets.enter(&directory);
@@ -96,10 +98,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     process.serve_admin(admin);
     process.serve_grpc(grpc, storefront.inbound);
     process.serve_http(http, NAME, storefront.web.with_links(links));
-    process.block_on(async {
+    Ok(process.block_on(async {
         process.health().ready().await;
         options.output.print("listening", &listening);
-        process.until_stopped().await
-    })?;
-    Ok(())
+        process.until_stopped().await.into()
+    }))
 }

@@ -10,6 +10,6 @@ struct Arguments {
     options: storefront::Options,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<std::process::ExitCode> {
     storefront::run(Arguments::parse().options)
 }

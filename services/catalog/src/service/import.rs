@@ -3,6 +3,7 @@
 //! Memory stays flat: the stream is only read on while fewer products wait than one commit takes, so a fast caller waits for the
 //! database by HTTP/2's flow control.
 
+use mesh::Violations;
 use std::collections::VecDeque;
 use std::pin::Pin;
 
@@ -14,7 +15,6 @@ use super::product::Parser;
 use crate::error::Error;
 use crate::product::{Draft, ProductId};
 use crate::store::{Imported, Outcome, Products, Stamp};
-use crate::violation::Violations;
 
 /// The most products in one message.
 const MESSAGE_MAX: usize = 500;

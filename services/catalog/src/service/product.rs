@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use contracts::catalog::v1 as pb;
 use contracts::google::r#type as google;
+use mesh::Violations;
 
 use crate::mask::{Field, Fields};
 use crate::money::{Currency, Money, MoneyError};
 use crate::product::{
     Attribute, BRAND_MAX, CategoryPath, Change, Content, Draft, PRICE_UNITS_MAX, Picture, Rating, State, text,
 };
-use crate::violation::Violations;
 
 const NAME_MAX: usize = 1_000;
 const DESCRIPTION_MAX: usize = 10_000;

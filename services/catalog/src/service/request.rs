@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use contracts::catalog::v1 as pb;
-use opentelemetry::trace::TraceContextExt as _;
+use mesh::Violations;
 use prost::Message as _;
 use store::{Fingerprint, Keep, Request};
 
@@ -14,7 +14,6 @@ use crate::mask::Fields;
 use crate::page::{self, Filter, Query};
 use crate::product::{BRAND_MAX, Change, Draft, ProductId, text};
 use crate::store::Stamp;
-use crate::violation::Violations;
 
 /// The most ids of a batch.
 const IDS_MAX: usize = 100;
@@ -144,16 +143,7 @@ pub(super) fn delete(mut request: pb::DeleteProductRequest) -> Result<Delete, Vi
 /// What a write takes from the call that is served now.
 pub(super) fn stamp() -> Stamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Stamp { now_us: i64::try_from(since.as_micros()).unwrap_or(i64::MAX), traceparent: traceparent() }
-}
-
-/// The W3C form of the current trace, if there is one.
-fn traceparent() -> Option<String> {
-    let trace = mesh::context::trace();
-    let span = trace.span();
-    let context = span.span_context();
-    let (trace_id, span_id, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
-    context.is_valid().then(|| format!("00-{trace_id}-{span_id}-{flags:02x}"))
+    Stamp { now_us: i64::try_from(since.as_micros()).unwrap_or(i64::MAX), traceparent: mesh::context::traceparent() }
 }
 
 /// Takes the id out of the request, so that what is left is its content.
@@ -198,7 +188,7 @@ fn clear_output(product: &mut pb::Product) {
 mod tests {
     use mesh::context::{CallContext, scope};
     use opentelemetry::Context;
-    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 
     use super::*;
 

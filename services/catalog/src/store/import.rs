@@ -1,5 +1,6 @@
 //! Imports: products made or replaced by id, a chunk a commit.
 
+use mesh::Violations;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::store::{Transaction, Unit};
@@ -9,7 +10,6 @@ use super::row::CategoryRow;
 use super::write::{Known, Stamp, emit, key, load, made, save};
 use crate::error::Error;
 use crate::product::{Draft, Product, ProductId};
-use crate::violation::Violations;
 
 /// What became of one product.
 #[derive(Clone, Debug, PartialEq, Eq)]

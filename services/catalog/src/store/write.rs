@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mesh::Violations;
+
 use ::store::{Dialect, Error as StoreError, NewEvent, Request, Statement, Transaction, Unit};
 
 use super::Wire;
 use super::row::{self, CategoryRow, ProductRow, columns};
 use crate::error::Error;
 use crate::product::{Change, Content, Draft, ENCODED_MAX, Product, ProductId};
-use crate::violation::Violations;
 
 /// What a write takes from its call, beside its content.
 #[derive(Clone, Debug)]
