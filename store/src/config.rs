@@ -33,6 +33,9 @@ pub struct Limits {
     pub write_queue: usize,
     /// Units that share one commit (256 on SQLite; 60 on PostgreSQL, whose subtransaction cache holds 64 a transaction).
     pub batch_units: usize,
+    /// Keys that the units of one commit have together (256): on PostgreSQL each is a lock in memory that all sessions of the
+    /// server share, 6,400 by default. A unit with more has a commit of its own.
+    pub batch_keys: usize,
     /// Work after which a batch is closed, although more units wait (2 ms; up to four times as long where committing itself
     /// takes longer than this).
     pub batch_work: Duration,
@@ -104,6 +107,7 @@ impl Default for Limits {
             busy_timeout: Duration::from_secs(2),
             write_queue: 2_048,
             batch_units: 60,
+            batch_keys: 256,
             batch_work: Duration::from_millis(2),
             poll_interval: Duration::from_millis(100),
             outbox_retention: 8 * DAY,
@@ -172,7 +176,6 @@ impl fmt::Debug for Target {
 pub(crate) fn sqlite_options(path: &Path, limits: &Limits) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)

@@ -4,14 +4,16 @@
 //! only the keeper tries, until it gets through. A connection that breaks empties the pool (the others stood on the same
 //! server) but opens no breaker: a server that was restarted takes the next connection.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::{Config, Limits, Target, postgres_options, sqlite_options};
 use crate::error::{Class, Error, because, classify, source};
+use crate::file::Identity;
 use crate::health::Health;
 use crate::raw::{Raw, timed};
 
@@ -31,12 +33,18 @@ pub(crate) struct Database {
     pub(crate) health: watch::Sender<Health>,
     /// The newest committed position, as far as this process knows.
     pub(crate) head: watch::Sender<u64>,
+    /// How old the newest event of another process was when the poll found it.
+    pub(crate) followed: watch::Sender<Duration>,
+    /// While an own commit may be visible already and is not in `head` yet.
+    pub(crate) committing: AtomicBool,
     pub(crate) commits: AtomicU64,
     pub(crate) units: AtomicU64,
     /// Counts the connection errors: a connection from before the last one is not trusted.
     generation: AtomicU64,
     idle: Mutex<Vec<Idle>>,
     permits: Arc<Semaphore>,
+    /// The embedded database's file, once it is open.
+    file: OnceLock<Identity>,
 }
 
 struct Idle {
@@ -58,10 +66,13 @@ impl Database {
             limits: config.limits,
             health: watch::Sender::new(Health::Starting),
             head: watch::Sender::new(0),
+            followed: watch::Sender::new(Duration::ZERO),
+            committing: AtomicBool::new(false),
             commits: AtomicU64::new(0),
             units: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             idle: Mutex::new(Vec::new()),
+            file: OnceLock::new(),
         })
     }
 
@@ -111,7 +122,7 @@ impl Database {
             let source = source(error);
             match class {
                 // The server has no room for one more connection; those it has still work.
-                Class::Busy => Error::Overloaded { attempted, limit: "connections of the server" },
+                Class::Busy | Class::Full => Error::Overloaded { attempted, limit: "connections of the server" },
                 Class::Lost
                 | Class::Mistake
                 | Class::Corrupt
@@ -168,6 +179,23 @@ impl Database {
         });
     }
 
+    /// The file there is now is the database from now on.
+    pub(crate) fn remember_file(&self) -> std::io::Result<()> {
+        if let Target::Sqlite { path } = &self.target {
+            let identity = Identity::of(path)?;
+            self.file.get_or_init(|| identity);
+        }
+        Ok(())
+    }
+
+    /// Fails if the embedded database's file was removed or replaced.
+    pub(crate) fn in_place(&self) -> Result<(), crate::Source> {
+        match (&self.target, self.file.get()) {
+            (Target::Sqlite { path }, Some(identity)) => identity.check(path),
+            _ => Ok(()),
+        }
+    }
+
     /// No more connections are given out.
     pub(crate) fn close(&self) {
         self.permits.close();
@@ -177,7 +205,8 @@ impl Database {
     async fn establish(&self, role: Role) -> Result<Raw, sqlx::Error> {
         match &self.target {
             Target::Sqlite { path } => {
-                let options = sqlite_options(path, &self.limits);
+                // An empty file in the place of one that was removed would pass for the database.
+                let options = sqlite_options(path, &self.limits).create_if_missing(role == Role::Migrator);
                 let options = if role == Role::Reader { options.pragma("query_only", "ON") } else { options };
                 Ok(Raw::Sqlite(options.connect().await?))
             }

@@ -11,7 +11,7 @@ pub type Source = Arc<dyn std::error::Error + Send + Sync + 'static>;
 ///
 /// Display says what was attempted; the cause is the source. Services map it to a gRPC code in one exhaustive match:
 /// `Unavailable`, `InDoubt` and `Closed` to UNAVAILABLE, `Overloaded` to RESOURCE_EXHAUSTED or UNAVAILABLE, `Conflict` to
-/// ALREADY_EXISTS or ABORTED, `RequestReused` to INVALID_ARGUMENT, the rest to INTERNAL.
+/// ALREADY_EXISTS or ABORTED, `RequestReused` to FAILED_PRECONDITION, the rest to INTERNAL.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The database is away. Nothing was changed; the same call works once it is back, which the store notices by itself.
@@ -120,6 +120,19 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The error with its causes in one line, for a log.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let (mut text, mut cause) = (self.to_string(), std::error::Error::source(self));
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
 /// What an error means for the connection and the transaction it happened on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -127,8 +140,10 @@ pub(crate) enum Class {
     Lost,
     /// The transaction as a whole was in another's way (deadlock, serialization): run it again.
     Contended,
-    /// Another process holds SQLite's write lock, the server has no room, the disk is full.
+    /// Another process holds SQLite's write lock, the server has no room for a connection.
     Busy,
+    /// The disk or the memory is full. SQLite may have undone the whole transaction.
+    Full,
     Unique,
     Constraint,
     Corrupt,
@@ -176,7 +191,7 @@ pub(crate) fn statement_error(attempted: &'static str, error: sqlx::Error) -> Er
     match class {
         Class::Lost => Error::Unavailable { attempted, source: cause },
         Class::Contended => Error::Overloaded { attempted, limit: "reruns after a deadlock" },
-        Class::Busy => Error::Unavailable { attempted, source: cause },
+        Class::Busy | Class::Full => Error::Unavailable { attempted, source: cause },
         Class::Unique => Error::Conflict { attempted, source: cause },
         Class::Constraint => Error::Violation { attempted, source: cause },
         Class::Corrupt => Error::Corrupt { attempted, what: "the database", source: cause },
@@ -194,6 +209,7 @@ fn classify_sqlstate(code: &str) -> Class {
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" => Class::Lost,
         // A statement took too long, or waited too long for a lock.
         "57014" | "55P03" => Class::Busy,
+        "53100" | "53200" => Class::Full,
         _ => match code.get(..2) {
             Some("08") => Class::Lost,
             Some("23") => Class::Constraint,
@@ -211,8 +227,10 @@ fn classify_sqlite(code: u32) -> Class {
     match code {
         CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE | CONSTRAINT_ROWID => Class::Unique,
         _ => match code & 0xff {
-            // BUSY, LOCKED, NOMEM, FULL.
-            5 | 6 | 7 | 13 => Class::Busy,
+            // BUSY, LOCKED.
+            5 | 6 => Class::Busy,
+            // NOMEM, FULL.
+            7 | 13 => Class::Full,
             // READONLY, IOERR, CANTOPEN: the file was moved away, or the disk is failing.
             8 | 10 | 14 => Class::Lost,
             // CORRUPT, NOTADB.

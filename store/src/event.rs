@@ -66,9 +66,12 @@ pub(crate) const INSERT_EVENTS: Statement = Statement::dialect(
     },
 );
 
-/// The feed's head: the newest position that is committed.
-pub(crate) const HEAD: Statement =
-    Statement::new("SELECT store_outbox", "SELECT COALESCE(MAX(position), 0) AS head FROM store_outbox");
+/// The feed's name and its head: the newest position that is committed, and when its event was made.
+pub(crate) const HEAD: Statement = Statement::new(
+    "SELECT store_outbox",
+    "SELECT feed, COALESCE(position, 0) AS head, time_us FROM store_feed LEFT JOIN \
+     (SELECT position, time_us FROM store_outbox ORDER BY position DESC LIMIT 1) AS newest ON true",
+);
 
 fn as_hex<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

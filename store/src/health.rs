@@ -11,7 +11,8 @@ pub enum Health {
     Available,
     /// It does not answer; it is tried again every [`probe_interval`](crate::Limits::probe_interval).
     Away(Source),
-    /// It answers, but its schema cannot be used; a person has to look at it. It is tried again.
+    /// It cannot be used as it is: its tables are gone, its file was moved, it is another database, or it lost commits. A
+    /// person has to look at it. It is tried again.
     Unusable(Source),
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn spawn(store: &Store) {
                 Ok(more) => more,
                 Err(Error::Unavailable { .. } | Error::Closed { .. } | Error::Overloaded { .. }) => false,
                 Err(error) => {
-                    tracing::warn!(%error, "housekeeping failed");
+                    tracing::warn!(error = %error.chain(), "housekeeping failed");
                     false
                 }
             };

@@ -3,6 +3,8 @@
 //! Its poll is also the proof of life that readiness rests on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -14,7 +16,8 @@ use crate::event::HEAD;
 use crate::health::Health;
 use crate::migration::{self, Failure, Migration, lock_file};
 use crate::raw::{Raw, is_timeout, timed};
-use crate::row::Row;
+use crate::row::{RawRow, Row};
+use crate::transaction::now_us;
 
 /// How often a start tries a database that takes its time, before it goes on without.
 const START_TRIES: usize = 8;
@@ -26,6 +29,10 @@ pub(crate) struct Keeper {
     stopped: watch::Receiver<bool>,
     migrated: bool,
     connected: Option<Connected>,
+    /// The feed's name, which no other database has.
+    feed: Option<String>,
+    /// Why nothing that this process knows of the database holds any more.
+    outdated: Option<Source>,
 }
 
 /// Why the database is not available.
@@ -46,7 +53,7 @@ impl Keeper {
         migrations: &'static [Migration],
         stopped: watch::Receiver<bool>,
     ) -> Self {
-        Self { database, migrations, stopped, migrated: false, connected: None }
+        Self { database, migrations, stopped, migrated: false, connected: None, feed: None, outdated: None }
     }
 
     /// The first try, which decides whether the service starts at all.
@@ -110,45 +117,74 @@ impl Keeper {
     async fn reach(&mut self) -> Result<(), Trouble> {
         if !self.migrated {
             self.migrate().await?;
+            self.database.remember_file().map_err(|error| Trouble::Refused(source(error)))?;
             self.migrated = true;
         }
-        let mut connected = match self.connected.take() {
-            Some(connected) if self.database.is_current(connected.generation) => connected,
-            _ => self.dial(Role::Reader).await?,
-        };
-        // A poll that waits longer than a probe would is as good as lost; readiness promises to notice within 5 s.
-        let answer = timed(self.database.limits.probe_interval * 4, connected.raw.fetch_all(&HEAD, &[])).await;
-        match answer {
-            Ok(rows) => {
-                let row = rows.into_iter().next().map(|raw| Row { statement: "SELECT store_outbox", raw });
-                let head = row.ok_or_else(|| Trouble::Refused(because("the outbox gave no head")))?.get("head");
-                self.database.advance(head.map_err(|error: Error| Trouble::Refused(source(error)))?);
-                self.connected = Some(connected);
-                Ok(())
-            }
-            Err(error) => {
-                self.database.connection_lost();
+        if let Some(why) = &self.outdated {
+            return Err(Trouble::Refused(Arc::clone(why)));
+        }
+        self.database.in_place().map_err(Trouble::Refused)?;
+        let mut replaced = false;
+        loop {
+            let mut connected = match self.connected.take() {
+                Some(connected) if self.database.is_current(connected.generation) => connected,
+                _ => self.dial(Role::Reader).await?,
+            };
+            let known = *self.database.head.borrow();
+            // A poll that waits longer than a probe would is as good as lost; readiness promises to notice within 5 s.
+            let limit = self.database.limits.probe_interval * 4;
+            match timed(limit, connected.raw.fetch_all(&HEAD, &[])).await {
+                Ok(rows) => {
+                    self.note(rows, known)?;
+                    self.connected = Some(connected);
+                    return Ok(());
+                }
                 // A server that was restarted accepts a new connection at once.
-                self.connected = Some(self.dial(Role::Reader).await?);
-                tracing::info!(database = %self.database.target, %error, "connection replaced");
-                Ok(())
+                Err(error) if !replaced && classify(&error) == Class::Lost => {
+                    self.database.connection_lost();
+                    tracing::info!(database = %self.database.target, %error, "connection lost");
+                    replaced = true;
+                }
+                Err(error) => return Err(trouble(error)),
             }
         }
     }
 
+    /// Notes the head, which was `known` before it was read.
+    fn note(&mut self, rows: Vec<RawRow>, known: u64) -> Result<(), Trouble> {
+        let refused = |error: Error| Trouble::Refused(source(error));
+        let row = rows.into_iter().next().map(|raw| Row { statement: HEAD.name, raw });
+        let row = row.ok_or_else(|| Trouble::Refused(because("its feed has no name")))?;
+        let feed: String = row.get("feed").map_err(refused)?;
+        if *self.feed.get_or_insert_with(|| feed.clone()) != feed {
+            let why =
+                "this is another database than the one that was opened: put that one back, or restart to use this one";
+            return Err(Trouble::Refused(because(why)));
+        }
+        let head: u64 = row.get("head").map_err(refused)?;
+        if head < known {
+            // Positions will be used again for other events, so it stays wrong when they are reached.
+            let why = because(format!(
+                "its newest position is {head} where {known} was seen: it lost commits, or is an older copy; \
+                 restart to go on from there"
+            ));
+            self.outdated = Some(Arc::clone(&why));
+            return Err(Trouble::Refused(why));
+        }
+        let time_us: Option<i64> = row.get("time_us").map_err(refused)?;
+        // Asked first: afterwards an own commit is in the head, or was not visible when it was read.
+        let committing = self.database.committing.load(Ordering::Acquire);
+        let news = head > *self.database.head.borrow() && known > 0 && !committing;
+        if let Some(time_us) = time_us.filter(|_| news) {
+            let age_us = u64::try_from(now_us().saturating_sub(time_us)).unwrap_or_default();
+            self.database.followed.send_replace(Duration::from_micros(age_us));
+        }
+        self.database.advance(head);
+        Ok(())
+    }
+
     async fn dial(&self, role: Role) -> Result<Connected, Trouble> {
-        self.database.dial(role).await.map_err(|error| {
-            // Waiting mends no wrong password, missing database or refused setting; it mends a server that is starting.
-            let passes = matches!(classify(&error), Class::Lost | Class::Busy);
-            let misconfigured = matches!(error, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_));
-            let slow = is_timeout(&error);
-            let source = source(error);
-            match (slow, passes && !misconfigured) {
-                (true, _) => Trouble::Slow(source),
-                (false, true) => Trouble::Away(source),
-                (false, false) => Trouble::Refused(source),
-            }
-        })
+        self.database.dial(role).await.map_err(trouble)
     }
 
     async fn migrate(&self) -> Result<(), Trouble> {
@@ -181,6 +217,19 @@ impl Keeper {
                 }
             }
         }
+    }
+}
+
+/// Waiting mends no wrong password, missing database or table, or refused setting; it mends a server that is starting.
+fn trouble(error: sqlx::Error) -> Trouble {
+    let passes = matches!(classify(&error), Class::Lost | Class::Busy | Class::Full);
+    let misconfigured = matches!(error, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_));
+    let slow = is_timeout(&error);
+    let source = source(error);
+    match (slow, passes && !misconfigured) {
+        (true, _) => Trouble::Slow(source),
+        (false, true) => Trouble::Away(source),
+        (false, false) => Trouble::Refused(source),
     }
 }
 

@@ -55,6 +55,7 @@ mod connection;
 mod database;
 mod error;
 mod event;
+mod file;
 mod health;
 mod housekeeping;
 mod keeper;

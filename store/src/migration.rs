@@ -3,12 +3,13 @@
 //! The store's own tables and the service's are two sets, each with its own record of what was applied. Replicas that start
 //! together wait for each other: under PostgreSQL's advisory lock, or under a lock file beside SQLite's.
 
-use std::{fs::File, path::Path};
+use std::fs::{File, TryLockError};
+use std::path::Path;
 
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migrate, MigrateError, MigrationType, Migrator};
 
-use crate::error::source;
+use crate::error::{Class, classify, source};
 use crate::raw::Raw;
 use crate::statement::{Dialect, Statement};
 use crate::{Source, Value};
@@ -65,8 +66,15 @@ pub(crate) fn lock_file(database: &Path) -> std::io::Result<File> {
     let mut path = database.as_os_str().to_owned();
     path.push(".migrate-lock");
     let file = File::options().create(true).truncate(false).write(true).open(path)?;
-    file.lock()?;
-    Ok(file)
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::WouldBlock) => {
+            tracing::info!(database = %database.display(), "another process migrates: waiting for it");
+            file.lock()?;
+            Ok(file)
+        }
+    }
 }
 
 async fn run(raw: &mut Raw, table: &'static str, migrations: &[Migration]) -> Result<(), Failure> {
@@ -97,7 +105,7 @@ impl From<MigrateError> for Failure {
     fn from(error: MigrateError) -> Self {
         let lost = match &error {
             MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
-                matches!(crate::error::classify(cause), crate::error::Class::Lost | crate::error::Class::Busy)
+                matches!(classify(cause), Class::Lost | Class::Busy | Class::Full)
             }
             _ => false,
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -126,6 +127,13 @@ impl Store {
     #[must_use]
     pub fn position(&self) -> watch::Receiver<u64> {
         self.inner.database.head.subscribe()
+    }
+
+    /// How old the newest event of another process was when this one found it, by the clocks of both; for a metric. It
+    /// changes with every such event.
+    #[must_use]
+    pub fn followed(&self) -> watch::Receiver<Duration> {
+        self.inner.database.followed.subscribe()
     }
 
     /// Whether the database answers, for readiness. An idle store notices too: it looks every

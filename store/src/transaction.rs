@@ -9,7 +9,7 @@ use crate::Source;
 use crate::database::Database;
 use crate::error::{Class, Error, because, classify, source, statement_error};
 use crate::event::{NEXT_REVISION, NewEvent, OutboxRow};
-use crate::raw::{Raw, timed};
+use crate::raw::{Raw, is_timeout, timed};
 use crate::request::{FIND, Keep, REMEMBER, Request};
 use crate::row::{RawRow, Row};
 use crate::span;
@@ -35,8 +35,12 @@ pub(crate) enum Fault {
     Statement,
     /// Another transaction was in the way: run again, without company.
     Contended(Error),
+    /// There is no room for it. SQLite may have undone the others too, who run again without it.
+    Full(Error),
     /// The connection is gone, and the transaction with it.
     Lost(Source),
+    /// As `Lost`, because a statement of this unit got no answer in time.
+    Slow(Source),
 }
 
 impl Transaction {
@@ -161,8 +165,10 @@ impl Transaction {
         let attempted = statement.name;
         match &self.fault {
             None => {}
-            Some(Fault::Lost(source)) => return Err(Error::Unavailable { attempted, source: Arc::clone(source) }),
-            Some(Fault::Contended(error)) => return Err(error.clone()),
+            Some(Fault::Lost(source) | Fault::Slow(source)) => {
+                return Err(Error::Unavailable { attempted, source: Arc::clone(source) });
+            }
+            Some(Fault::Contended(error) | Fault::Full(error)) => return Err(error.clone()),
             Some(Fault::Statement) => {
                 return Err(Error::Internal {
                     attempted,
@@ -194,14 +200,21 @@ impl Transaction {
         let attempted = statement.name;
         match classify(&error) {
             Class::Lost => {
+                let fault = if is_timeout(&error) { Fault::Slow } else { Fault::Lost };
                 let source = source(error);
-                self.fault = Some(Fault::Lost(Arc::clone(&source)));
+                self.fault = Some(fault(Arc::clone(&source)));
                 Err(Error::Unavailable { attempted, source })
             }
             Class::Contended => {
                 self.raw = Some(raw);
                 let error = statement_error(attempted, error);
                 self.fault = Some(Fault::Contended(error.clone()));
+                Err(error)
+            }
+            Class::Full => {
+                self.raw = Some(raw);
+                let error = statement_error(attempted, error);
+                self.fault = Some(Fault::Full(error.clone()));
                 Err(error)
             }
             Class::Busy | Class::Unique | Class::Constraint | Class::Corrupt | Class::Mistake => {

@@ -40,11 +40,13 @@ pub(crate) struct Writer {
     database: Arc<Database>,
     queue: mpsc::Receiver<Box<dyn Job>>,
     stopped: watch::Receiver<bool>,
-    /// What the last batch had no time for; first in the next.
+    /// What the last batch had no time or no room for; first in the next.
     carried: VecDeque<Box<dyn Job>>,
     connected: Option<Connected>,
     /// What beginning and committing took the last time.
     overhead: Duration,
+    /// Whether the last batch failed, other than by its units' own refusals.
+    failing: bool,
 }
 
 impl Writer {
@@ -53,7 +55,15 @@ impl Writer {
         queue: mpsc::Receiver<Box<dyn Job>>,
         stopped: watch::Receiver<bool>,
     ) -> Self {
-        Self { database, queue, stopped, carried: VecDeque::new(), connected: None, overhead: Duration::ZERO }
+        Self {
+            database,
+            queue,
+            stopped,
+            carried: VecDeque::new(),
+            connected: None,
+            overhead: Duration::ZERO,
+            failing: false,
+        }
     }
 
     /// Runs until the store is dropped, or closed and its queue empty.
@@ -64,23 +74,27 @@ impl Writer {
     }
 
     async fn next_batch(&mut self) -> Option<VecDeque<Box<dyn Job>>> {
-        let mut jobs = std::mem::take(&mut self.carried);
-        if jobs.is_empty() {
-            let first = tokio::select! {
+        let first = match self.carried.pop_front() {
+            Some(first) => first,
+            None => tokio::select! {
                 biased;
-                first = self.queue.recv() => first,
+                first = self.queue.recv() => first?,
                 () = ended(&mut self.stopped) => {
                     self.queue.close();
-                    self.queue.recv().await
+                    self.queue.recv().await?
                 }
-            };
-            jobs.push_back(first?);
-        }
+            },
+        };
+        let mut keys = first.keys().len();
+        let mut jobs = VecDeque::from([first]);
         while jobs.len() < self.database.limits.batch_units {
-            match self.queue.try_recv() {
-                Ok(job) => jobs.push_back(job),
-                Err(_empty) => break,
+            let Some(job) = self.carried.pop_front().or_else(|| self.queue.try_recv().ok()) else { break };
+            keys += job.keys().len();
+            if keys > self.database.limits.batch_keys {
+                self.carried.push_front(job);
+                break;
             }
+            jobs.push_back(job);
         }
         Some(jobs)
     }
@@ -88,15 +102,17 @@ impl Writer {
     /// Commits a batch and answers what ran; the rest is carried over.
     async fn commit(&mut self, mut jobs: VecDeque<Box<dyn Job>>) {
         match self.attempt(&mut jobs, true).await {
-            Ok(ran) => answer(jobs.drain(..ran), None),
-            Err(Failed::All(error)) => answer(jobs.drain(..), Some(&error)),
+            Ok(ran) => self.succeed(jobs.drain(..ran)),
+            Err(Failed::All(error)) => self.fail(jobs.drain(..), &error),
             Err(Failed::Alone { .. }) => {
                 while let Some(job) = jobs.pop_front() {
                     self.commit_alone(job).await;
                 }
             }
         }
-        self.carried = jobs;
+        while let Some(job) = jobs.pop_back() {
+            self.carried.push_front(job);
+        }
     }
 
     /// One unit without company, again while others get in its way.
@@ -105,9 +121,9 @@ impl Writer {
         let mut runs = 1;
         loop {
             match self.attempt(&mut jobs, true).await {
-                Ok(ran) => return answer(jobs.drain(..ran), None),
+                Ok(ran) => return self.succeed(jobs.drain(..ran)),
                 Err(Failed::Alone { contended: true, .. }) if runs < RUNS_MAX => runs += 1,
-                Err(Failed::All(error) | Failed::Alone { error, .. }) => return answer(jobs.drain(..), Some(&error)),
+                Err(Failed::All(error) | Failed::Alone { error, .. }) => return self.fail(jobs.drain(..), &error),
             }
         }
     }
@@ -115,6 +131,7 @@ impl Writer {
     /// Returns how many units ran, from the front. A connection that broke before the commit was sent is replaced once.
     async fn attempt(&mut self, jobs: &mut VecDeque<Box<dyn Job>>, retry: bool) -> Result<usize, Failed> {
         let attempted = jobs.front().map_or("batch", |job| job.name());
+        self.database.in_place().map_err(|source| Failed::All(Error::Unavailable { attempted, source }))?;
         let connected = match self.connected.take() {
             Some(connected) if self.database.is_current(connected.generation) => connected,
             _ => self.database.connect(Role::Writer, attempted).await.map_err(Failed::All)?,
@@ -142,6 +159,8 @@ impl Writer {
                 Err(Failed::All(Error::InDoubt { attempted, source }))
             }
             Err(batch::Fault::Lost { source, culprit }) => {
+                // Closed before the next try, which would wait for the locks that it may still have.
+                drop(batch);
                 self.database.connection_lost();
                 self.after_loss(jobs, source, culprit, retry).await
             }
@@ -169,6 +188,22 @@ impl Writer {
             return Err(Failed::All(Error::Unavailable { attempted, source }));
         }
         Box::pin(self.attempt(jobs, false)).await
+    }
+
+    fn succeed(&mut self, jobs: impl IntoIterator<Item = Box<dyn Job>>) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!(database = %self.database.target, "writes succeed again");
+        }
+        answer(jobs, None);
+    }
+
+    /// Says the first failure of a row of them. That the database is away has been said already.
+    fn fail(&mut self, jobs: impl IntoIterator<Item = Box<dyn Job>>, error: &Error) {
+        let available = self.database.health.borrow().is_available();
+        if available && !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(database = %self.database.target, error = %error.chain(), "writes fail");
+        }
+        answer(jobs, Some(error));
     }
 
     /// Where commits are slow, a batch may work as long as committing takes: else most of the time would go into commits.

@@ -6,20 +6,27 @@
 
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use quick_cache::sync::{Cache as Entries, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
+use tokio::time::timeout;
 
 use crate::page::Query;
 
 /// What an entry weighs beside its key and its answer.
 const OVERHEAD: u64 = 128;
+/// What a name in a page's category weighs beside its text: each is an allocation of its own.
+const NAME_OVERHEAD: u64 = 48;
 /// What an entry is expected to weigh; only the number of slots depends on it.
 const TYPICAL: u64 = 2 * 1024;
 /// How often somebody who waited for another's read tries to share the next one before reading alone.
 const SHARED_TRIES: usize = 2;
+/// How long somebody waits for another's read. Reads that fail are repeated by one after the other, which takes as long as
+/// all of them together.
+const SHARED_WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// The cache of one service.
 pub(crate) struct Cache {
@@ -58,8 +65,9 @@ impl Weighter<String, Entry> for Weight {
 
 impl Weighter<Query, Entry> for Weight {
     fn weight(&self, query: &Query, entry: &Entry) -> u64 {
-        let category = query.filter.category.iter().flat_map(|path| path.names()).map(String::len).sum::<usize>();
-        OVERHEAD + (category + query.filter.brand.len()) as u64 + entry.bytes()
+        let names = query.filter.category.iter().flat_map(|path| path.names());
+        let category: u64 = names.map(|name| NAME_OVERHEAD + name.len() as u64).sum();
+        OVERHEAD + category + query.filter.brand.len() as u64 + entry.bytes()
     }
 }
 
@@ -135,7 +143,9 @@ impl Cache {
         F: Future<Output = Result<Option<Bytes>, E>>,
     {
         for _ in 0..SHARED_TRIES {
-            match entries.get_value_or_guard_async(key).await {
+            let shared = timeout(SHARED_WAIT_MAX, entries.get_value_or_guard_async(key)).await;
+            let Ok(shared) = shared else { break };
+            match shared {
                 Ok(entry) if entry.position == self.newest() => {
                     self.reads.hits.inc();
                     return Ok(entry.answer);
@@ -187,6 +197,8 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::page::Filter;
+    use crate::product::CategoryPath;
 
     fn answer(text: &'static str) -> Option<Bytes> {
         Some(Bytes::from_static(text.as_bytes()))
@@ -219,6 +231,9 @@ mod tests {
         assert_eq!(cache.product_or("a", || load("from after it")).await, Ok(answer("from after it")));
         cache.keep_product("b", 6, answer("late"));
         assert_eq!(cache.product("b"), None);
+        // As one that looked at the position just before it moved leaves it.
+        cache.products.insert("c".to_owned(), Entry { position: 6, answer: answer("late") });
+        assert_eq!(cache.product("c"), None);
     }
 
     #[tokio::test]
@@ -241,6 +256,26 @@ mod tests {
         assert_eq!(reads.load(Ordering::Relaxed), 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn calls_do_not_queue_up_behind_reads_that_take_long_and_fail() {
+        const CALLS: usize = 100;
+        let cache = Arc::new(Cache::new(1 << 20, Reads::default()));
+        let started = tokio::time::Instant::now();
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..CALLS {
+            let cache = Arc::clone(&cache);
+            calls.spawn(async move {
+                let slow = async {
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                    Err("overloaded")
+                };
+                cache.product_or("a", || slow).await
+            });
+        }
+        assert_eq!(calls.join_all().await, vec![Err("overloaded"); CALLS]);
+        assert!(started.elapsed() <= Duration::from_millis(600), "{:?}", started.elapsed());
+    }
+
     #[tokio::test]
     async fn a_read_that_fails_is_not_kept_and_the_next_one_tries_again() {
         let cache = Cache::new(1 << 20, Reads::default());
@@ -258,5 +293,18 @@ mod tests {
         }
         assert!(cache.products.weight() <= 192 * 1024, "{}", cache.products.weight());
         assert!(cache.products.len() > 100);
+    }
+
+    #[test]
+    fn nobody_fills_the_memory_with_lists_of_categories_that_do_not_exist() {
+        let cache = Cache::new(256 * 1024, Reads::default());
+        for n in 0..10_000 {
+            let names = (0..8).map(|depth| format!("{n}-{depth}")).collect();
+            let filter = Filter { category: Some(CategoryPath::new(names)), ..Filter::default() };
+            let query = Query { filter, size: 1, after: None, count_subcategories: false };
+            cache.pages.insert(query, Entry { position: 0, answer: Some(Bytes::new()) });
+        }
+        // With eight names to it, a page was measured to take 600 bytes.
+        assert!((10..64 * 1024 / 450).contains(&cache.pages.len()), "{}", cache.pages.len());
     }
 }

@@ -1,7 +1,6 @@
 //! What can go wrong, and the gRPC status each of it becomes.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use mesh::Violations;
@@ -32,6 +31,11 @@ pub(crate) enum Error {
     RequestReused,
     #[error("the catalog's feed is not served")]
     NoFeed,
+    /// The bytes are no message of the contract.
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{0}")]
+    TooLarge(String),
     /// Nothing was changed.
     #[error("the database is away")]
     DatabaseAway(#[source] store::Error),
@@ -81,17 +85,33 @@ impl From<Error> for Status {
             Error::EtagMismatch(id) => about(Code::Aborted, &message, "ETAG_MISMATCH", &id),
             Error::RequestReused => status(Code::FailedPrecondition, &message, info("REQUEST_ID_REUSED")),
             Error::NoFeed => status(Code::Unimplemented, &message, info("UNIMPLEMENTED")),
+            Error::Unreadable(_) => status(Code::InvalidArgument, &message, info("INVALID_REQUEST")),
+            Error::TooLarge(_) => status(Code::ResourceExhausted, &message, info("MESSAGE_TOO_LARGE")),
             Error::DatabaseAway(_) => again(&message, "DATABASE_UNAVAILABLE"),
             Error::InDoubt(source) => {
-                tracing::warn!(error = %chain(&source), "commit in doubt");
+                tracing::warn!(error = %source.chain(), "commit in doubt");
                 again(&message, "COMMIT_IN_DOUBT")
             }
             Error::Overloaded(_) => again(&message, "OVERLOADED"),
             Error::Internal(source) => {
-                tracing::error!(error = %chain(&source), "call failed");
+                tracing::error!(error = %source.chain(), "call failed");
                 status(Code::Internal, &message, info("INTERNAL"))
             }
         }
+    }
+}
+
+/// What a message is refused with before the catalog sees it, in the catalog's terms: the caller's mistakes are no internal
+/// errors. `None`: it is as it should be.
+pub(crate) fn refused_unread(status: &Status) -> Option<Status> {
+    let message = || status.message().to_owned();
+    match status.code() {
+        _ if !status.details().is_empty() => None,
+        Code::Internal if status.message().starts_with("failed to decode Protobuf message") => {
+            Some(Error::Unreadable(message()).into())
+        }
+        Code::OutOfRange => Some(Error::TooLarge(message()).into()),
+        _ => None,
     }
 }
 
@@ -113,16 +133,6 @@ fn again(message: &str, reason: &str) -> Status {
     let mut details = info(reason);
     details.set_retry_info(Some(RETRY_AFTER));
     status(Code::Unavailable, message, details)
-}
-
-/// An error with its causes, for the log.
-fn chain(error: &dyn StdError) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -17,8 +17,10 @@ mod store;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh::{Inbound, ListenAddress, Output, Process};
+use prometheus_client::metrics::histogram::Histogram;
 
 pub use config::Config;
 
@@ -28,6 +30,9 @@ use crate::store::{MIGRATIONS, Products};
 
 /// The services that the catalog calls: none.
 pub const CALLS: &[mesh::Target] = &[];
+
+/// Buckets around 200 ms, within which replicas follow.
+const FOLLOW_BOUNDS_S: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 5.0];
 
 /// A catalog that is a process of its own.
 #[derive(Clone, Debug, clap::Args)]
@@ -98,6 +103,13 @@ pub async fn start(config: Config, process: &Process) -> Result<Inbound, StartEr
     let cache = Arc::new(Cache::new(u64::from(config.cache_mb) * 1024 * 1024, reads));
     background.spawn(readiness::follow(process.health().clone(), service::NAME, store.health()));
     background.spawn(follow(store.position(), Arc::clone(&cache)));
+    let lag = Histogram::new(FOLLOW_BOUNDS_S);
+    metrics.register(
+        "catalog_follow_seconds",
+        "How old other replicas' newest change was when this one found it, by the clocks of both",
+        lag.clone(),
+    );
+    background.spawn(measure(store.followed(), lag));
     let catalog = Catalog::new(Products::new(store, service::WIRE), cache);
     let inbound = mesh::Builder::new("catalog")
         .descriptors(contracts::FILE_DESCRIPTOR_SET)
@@ -137,6 +149,13 @@ async fn follow(mut position: tokio::sync::watch::Receiver<u64>, cache: Arc<Cach
         if position.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Notes how far behind other replicas this one was.
+async fn measure(mut followed: tokio::sync::watch::Receiver<Duration>, lag: Histogram) {
+    while followed.changed().await.is_ok() {
+        lag.observe(followed.borrow_and_update().as_secs_f64());
     }
 }
 

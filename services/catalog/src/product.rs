@@ -16,7 +16,7 @@ use crate::money::Money;
 pub(crate) const PRICE_UNITS_MAX: i64 = 1_000_000_000_000;
 /// The most characters of a brand, in products and in filters.
 pub(crate) const BRAND_MAX: usize = 200;
-/// The most bytes of a product as it is answered.
+/// The most bytes of a product, encoded.
 pub(crate) const ENCODED_MAX: usize = 32 * 1024;
 
 /// A product's id: `[A-Za-z0-9][A-Za-z0-9._~-]{0,63}`.

@@ -86,9 +86,14 @@ impl Batch {
         }
         let worked = begun.elapsed();
         let head = self.insert_events(company).await?;
-        self.commit().await?;
+        self.database.committing.store(true, Ordering::Release);
+        let committed = self.commit().await;
+        if committed.is_ok() {
+            self.database.advance(head);
+        }
+        self.database.committing.store(false, Ordering::Release);
+        committed?;
         self.overhead = began.elapsed().saturating_sub(worked);
-        self.database.advance(head);
         self.database.commits.fetch_add(1, Ordering::Relaxed);
         self.database.units.fetch_add(succeeded, Ordering::Relaxed);
         for job in &jobs[..ran] {
@@ -131,9 +136,14 @@ impl Batch {
         };
         match self.tx.fault.take() {
             Some(transaction::Fault::Lost(source)) => Err(Fault::Lost { source, culprit: None }),
+            Some(transaction::Fault::Slow(source)) => Err(Fault::Lost { source, culprit: Some(index) }),
             Some(transaction::Fault::Contended(error)) => {
                 self.rollback().await?;
                 Err(Fault::Undone { error, contended: true })
+            }
+            Some(transaction::Fault::Full(error)) => {
+                self.rollback().await?;
+                Err(Fault::Undone { error, contended: false })
             }
             Some(transaction::Fault::Statement) | None => {
                 if !succeeded {
@@ -177,8 +187,10 @@ impl Batch {
         let limit = self.limit();
         let Err(error) = timed(limit, self.raw()?.script("COMMIT")).await else { return Ok(()) };
         match classify(&error) {
-            // A constraint that is checked at the end, or a serialization failure: said so, and rolled back.
-            Class::Unique | Class::Constraint | Class::Contended => Err(self.failed("COMMIT", error).await),
+            // A constraint that is checked at the end, a serialization failure, a full disk: said so, and rolled back.
+            Class::Unique | Class::Constraint | Class::Contended | Class::Full => {
+                Err(self.failed("COMMIT", error).await)
+            }
             Class::Lost | Class::Busy | Class::Corrupt | Class::Mistake => {
                 self.tx.raw = None;
                 Err(Fault::InDoubt(source(error)))
@@ -233,7 +245,7 @@ impl Batch {
 
 /// The array is locked from left to right, as the scan of a function's rows goes.
 fn begin_locked(jobs: &[Box<dyn Job>]) -> String {
-    let mut locks: Vec<i64> = jobs.iter().flat_map(|job| job.keys()).map(|key| lock_of(&key)).collect();
+    let mut locks: Vec<i64> = jobs.iter().flat_map(|job| job.keys()).map(|key| lock_of(key)).collect();
     if locks.is_empty() {
         return "BEGIN".to_owned();
     }

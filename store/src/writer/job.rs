@@ -17,7 +17,7 @@ pub(crate) trait Job: Send {
 
     fn span(&self) -> &Span;
 
-    fn keys(&self) -> Vec<String>;
+    fn keys(&self) -> &[String];
 
     /// Runs the unit and keeps its outcome; true if it succeeded. May be called again.
     fn run<'a>(&'a mut self, tx: &'a mut Transaction) -> BoxFuture<'a, bool>;
@@ -29,6 +29,7 @@ pub(crate) trait Job: Send {
 /// A unit, its outcome, and who waits for it.
 pub(crate) struct Pending<U: Unit> {
     unit: U,
+    keys: Vec<String>,
     outcome: Option<Result<U::Output, U::Error>>,
     reply: oneshot::Sender<Result<U::Output, U::Error>>,
     span: Span,
@@ -36,7 +37,7 @@ pub(crate) struct Pending<U: Unit> {
 
 impl<U: Unit> Pending<U> {
     pub(crate) fn new(unit: U, reply: oneshot::Sender<Result<U::Output, U::Error>>, span: Span) -> Self {
-        Self { unit, outcome: None, reply, span }
+        Self { keys: unit.keys(), unit, outcome: None, reply, span }
     }
 }
 
@@ -49,8 +50,8 @@ impl<U: Unit> Job for Pending<U> {
         &self.span
     }
 
-    fn keys(&self) -> Vec<String> {
-        self.unit.keys()
+    fn keys(&self) -> &[String] {
+        &self.keys
     }
 
     fn run<'a>(&'a mut self, tx: &'a mut Transaction) -> BoxFuture<'a, bool> {

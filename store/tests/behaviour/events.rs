@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use store::{Error, Statement, Store, event_id};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::harness::{
     DELETE, Db, INSERT, Insert, Refusal, count, event, events_after, eventually, on_both_databases, unit,
@@ -18,6 +18,7 @@ on_both_databases! {
     an_event_is_kept_whole,
     an_own_write_shows_in_the_position_before_it_is_answered,
     another_replicas_write_shows_in_the_position,
+    another_replicas_writes_show_within_200_ms_at_p99,
     a_position_drawn_early_and_committed_late_holds_back_later_ones,
     a_consumer_that_polls_while_two_replicas_write_skips_nothing,
     revisions_count_successes_of_their_key_and_never_go_back,
@@ -72,6 +73,35 @@ async fn another_replicas_write_shows_in_the_position(db: Db) {
     writer.write(Insert("k".to_owned())).await.unwrap();
     timeout(Duration::from_secs(10), position.changed()).await.expect("noticed").unwrap();
     assert_eq!(*position.borrow(), *writer.position().borrow());
+}
+
+async fn another_replicas_writes_show_within_200_ms_at_p99(db: Db) {
+    const WRITES: usize = 100;
+    let (writer, reader) = (db.open().await, db.open().await);
+    let (mut position, mut followed) = (reader.position(), reader.followed());
+    let mut delays = Vec::new();
+    // A machine that does other things at the same time has three tries.
+    for round in 0..3 {
+        delays.clear();
+        for n in 0..WRITES {
+            writer.write(Insert(format!("k{round}-{n}"))).await.unwrap();
+            let (written, head) = (Instant::now(), *writer.position().borrow());
+            timeout(Duration::from_secs(10), position.wait_for(|position| *position >= head)).await.unwrap().unwrap();
+            delays.push(written.elapsed());
+        }
+        delays.sort_unstable();
+        if delays[WRITES * 99 / 100 - 1] <= Duration::from_millis(200) {
+            break;
+        }
+    }
+    let (median, p99) = (delays[WRITES / 2], delays[WRITES * 99 / 100 - 1]);
+    assert!(p99 <= Duration::from_millis(200), "p50 {median:?}, p99 {p99:?}");
+    // What the metric is told: the event's age when it was found.
+    let age = *followed.borrow_and_update();
+    assert!(age > Duration::ZERO && age < Duration::from_secs(10), "{age:?}");
+    // An own write is not followed.
+    reader.write(Insert("own".to_owned())).await.unwrap();
+    assert!(!followed.has_changed().unwrap());
 }
 
 async fn a_position_drawn_early_and_committed_late_holds_back_later_ones(db: Db) {

@@ -74,6 +74,11 @@ impl Db {
         Self { url: Server::shared().unwrap().create_database().await.unwrap(), _directory: None }
     }
 
+    /// One that somebody else looks after.
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, _directory: None }
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres")
     }
@@ -97,13 +102,19 @@ impl Db {
     }
 
     pub(crate) async fn stranger(&self) -> Stranger {
+        self.connect().await.unwrap()
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Stranger, sqlx::Error> {
         match self.url.strip_prefix("sqlite:") {
             Some(path) => {
-                Stranger::Sqlite(sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap())
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                Ok(Stranger::Sqlite(options.connect().await?))
             }
-            None => Stranger::Postgres(
-                self.url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().connect().await.unwrap(),
-            ),
+            None => {
+                let options: sqlx::postgres::PgConnectOptions = self.url.parse()?;
+                Ok(Stranger::Postgres(options.connect().await?))
+            }
         }
     }
 }
@@ -174,6 +185,14 @@ where
     F: for<'t> Fn(&'t mut Transaction) -> BoxFuture<'t, Result<T, Refusal>>,
 {
     Do { keys: vec![key.into()], run, output: PhantomData }
+}
+
+impl<F, T> Do<F, T> {
+    /// It writes these too.
+    pub(crate) fn and_keys(mut self, keys: impl Iterator<Item = String>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
 }
 
 impl<F, T: Send + 'static> Unit for Do<F, T>

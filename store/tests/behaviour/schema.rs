@@ -94,4 +94,28 @@ async fn a_database_that_does_not_exist_on_a_server_that_does_refuses_to_start()
     let url = test_postgres::Server::shared().unwrap().url("missing");
     let error = open(&url, SCHEMA, |_| {}).await.unwrap_err();
     assert!(matches!(error, Error::Open { .. }), "{error:?}");
+    // Nor does waiting mend a user or a password that the server does not know.
+    let error = open(&url.replace("souk@", "nobody:secret@"), SCHEMA, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Open { .. }), "{error:?}");
+    assert!(error.chain().contains("nobody") && !error.chain().contains("secret"), "{}", error.chain());
+}
+
+#[tokio::test]
+async fn a_damaged_file_refuses_to_start() {
+    let db = Db::sqlite();
+    let store = db.open().await;
+    for n in 0..300 {
+        store.write(Insert(format!("{n:0100}"))).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let path = db.url.strip_prefix("sqlite:").unwrap();
+    db.script("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let mut bytes = std::fs::read(path).unwrap();
+    // All but the first page, which has the schema.
+    bytes[4096..].fill(0xa5);
+    std::fs::write(path, bytes).unwrap();
+    let error = open(&db.url, SCHEMA, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Open { .. } | Error::Migration { .. }), "{error:?}");
+    assert!(error.chain().contains("malformed"), "{}", error.chain());
 }

@@ -12,6 +12,12 @@ everyone() {
     echo "$server" $(cat "/proc/$server/task/$server/children" 2>/dev/null)
 }
 
+# A zombie that nobody waits for holds nothing any more.
+lives() {
+    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+    [ -n "$state" ] && [ "$state" != Z ] && [ "$state" != X ]
+}
+
 while read -r command; do
     case $command in
     start)
@@ -19,8 +25,15 @@ while read -r command; do
         server=$!
         ;;
     kill)
-        kill -KILL $(everyone)
+        # Stopped first, so that it starts no more of them.
+        kill -STOP "$server"
+        processes=$(everyone)
+        kill -KILL $processes 2>/dev/null
         wait "$server" 2>/dev/null
+        # A new server refuses to start while one of them still has the old one's memory, and says nothing that ends the wait.
+        for process in $processes; do
+            while lives "$process"; do sleep 0.01; done
+        done
         server=
         ;;
     pause) kill -STOP $(everyone) ;;

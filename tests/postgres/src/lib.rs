@@ -249,3 +249,21 @@ fn watch(messages: impl std::io::BufRead, ready: &Sender<Result<(), String>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_killed_server_starts_again_at_once_however_many_processes_it_had() {
+        let server = Server::start().unwrap();
+        for round in 0..15 {
+            let mut connections = Vec::new();
+            for _ in 0..30 {
+                connections.push(PgConnection::connect(&server.url("postgres")).await.unwrap());
+            }
+            server.kill().unwrap();
+            server.start_again().unwrap_or_else(|error| panic!("round {round}: {error:#}"));
+        }
+    }
+}

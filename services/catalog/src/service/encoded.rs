@@ -21,7 +21,7 @@ use tonic::{Request, Status};
 use tonic_prost::ProstDecoder;
 
 use super::Catalog;
-use crate::error::Error;
+use crate::error::{self, Error};
 
 type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
@@ -63,7 +63,10 @@ impl Service<http::Request<Body>> for Server {
             "/souk.catalog.v1.CatalogService/ListProducts" => {
                 answer(catalog, request, |catalog, request| Box::pin(async move { catalog.list(&request).await }))
             }
-            _ => self.generated.call(request),
+            _ => {
+                let answer = self.generated.call(request);
+                Box::pin(async move { answer.await.map(refused_unread) })
+            }
         }
     }
 }
@@ -76,7 +79,19 @@ fn answer<M: Message + Default + 'static>(
     request: http::Request<Body>,
     read: Read<M>,
 ) -> Answer {
-    Box::pin(async move { Ok(Grpc::new(EncodedCodec(PhantomData)).unary(Unary { catalog, read }, request).await) })
+    Box::pin(async move {
+        let answer = Grpc::new(EncodedCodec(PhantomData)).unary(Unary { catalog, read }, request).await;
+        Ok(refused_unread(answer))
+    })
+}
+
+/// An answer without a body has its status in the headers.
+fn refused_unread(answer: Response<Body>) -> Response<Body> {
+    let status = Status::from_header_map(answer.headers());
+    match status.and_then(|status| error::refused_unread(&status)) {
+        Some(status) => status.into_http(),
+        None => answer,
+    }
 }
 
 struct Unary<M> {

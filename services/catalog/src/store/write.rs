@@ -35,6 +35,9 @@ const LOAD: Statement = Statement::dialect(
     },
 );
 
+/// What an answer has before a large product: its field's number and its length.
+const FRAME: usize = 4;
+
 /// Everything but the id and the time it was made.
 macro_rules! on_conflict {
     () => {
@@ -235,7 +238,7 @@ pub(super) fn made(
     };
     let product = Product { id: id.clone(), content, create_us, update_us, revision: known.last_revision + 1 };
     let answer = (wire.product)(&product);
-    if answer.len() > ENCODED_MAX {
+    if answer.len() > FRAME + ENCODED_MAX {
         return Err(Violations::one("", format!("must be at most {ENCODED_MAX} bytes encoded")).into());
     }
     Ok((product, answer))

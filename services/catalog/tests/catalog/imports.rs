@@ -14,6 +14,8 @@ crate::on_both_databases!(
     a_large_import_arrives_whole,
     an_import_that_is_cut_keeps_what_was_committed,
     an_import_that_fails_keeps_what_came_before,
+    a_caller_that_stalls_in_its_import_holds_up_nobody,
+    twenty_thousand_products_are_imported_with_what_is_wrong_reported,
 );
 
 type Counts = (i64, i64, i64, i64);
@@ -106,4 +108,44 @@ async fn an_import_that_fails_keeps_what_came_before(shop: Shop) {
     let status = call.await.unwrap().unwrap_err();
     assert_eq!(refusal(&status), (Code::InvalidArgument, "INVALID_REQUEST".into(), vec!["products".into()]));
     assert_eq!(counts(&shop.import(vec![numbered(0..65)]).await.unwrap()), (1, 0, 64, 0));
+}
+
+async fn a_caller_that_stalls_in_its_import_holds_up_nobody(shop: Shop) {
+    let mut stalled = Vec::new();
+    for n in 0..20 {
+        let (send, receive) = mpsc::channel(1);
+        let mut client = shop.client.clone();
+        let call = tokio::spawn(async move { client.import_products(ReceiverStream::new(receive)).await });
+        send.send(pb::ImportProductsRequest { products: numbered(n * 10..n * 10 + 10) }).await.unwrap();
+        stalled.push((send, call));
+    }
+    shop::eventually(async || shop.get("p00199").await.is_ok()).await;
+    let writing = async {
+        shop.create(product("meanwhile")).await;
+        shop.update(pb::Product { name: "New".into(), ..product("p00000") }, &["name"]).await.unwrap();
+        shop.import(vec![numbered(0..300)]).await.unwrap()
+    };
+    let report = tokio::time::timeout(std::time::Duration::from_secs(20), writing).await.expect("it waited");
+    assert_eq!(counts(&report), (100, 1, 199, 0));
+    for (send, call) in stalled {
+        drop(send);
+        assert_eq!(counts(&call.await.unwrap().unwrap().into_inner()), (10, 0, 0, 0));
+    }
+}
+
+async fn twenty_thousand_products_are_imported_with_what_is_wrong_reported(shop: Shop) {
+    let mut products = numbered(0..20_000);
+    for wrong in products.iter_mut().step_by(10) {
+        wrong.price = None;
+    }
+    // The same product again, in the same message and in another one.
+    products[11].product_id = "p00001".into();
+    products[19_999].product_id = "p00002".into();
+    let report = shop.import(products.chunks(500).map(<[_]>::to_vec).collect()).await.unwrap();
+    assert_eq!(counts(&report), (17_998, 2, 0, 2_000));
+    assert_eq!(report.rejections.len(), 1_000);
+    assert!(
+        report.rejections.iter().zip((0..).step_by(10)).all(|(it, index)| it.index == index && it.field == "price")
+    );
+    assert_eq!(shop.get("p00001").await.unwrap().revision, 2);
 }

@@ -83,6 +83,10 @@ async fn every_field_of_a_product_keeps_its_limits() {
             "product.pictures[0].uri",
             pb::Product { pictures: pictures(1, &format!("/{}", "a".repeat(2_048))), ..base() },
         ),
+        (
+            "product.pictures[0].alt_text",
+            pb::Product { pictures: vec![pb::Picture { uri: "/a".into(), alt_text: "é".repeat(501) }], ..base() },
+        ),
         ("product.attributes", pb::Product { attributes: attributes(101, "a", "b"), ..base() }),
         ("product.attributes[0].name", pb::Product { attributes: attributes(1, "", "b"), ..base() }),
         ("product.attributes[0].name", pb::Product { attributes: attributes(1, &"a".repeat(101), "b"), ..base() }),
@@ -128,6 +132,58 @@ async fn a_product_at_every_limit_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_product_of_32_kib_is_taken_and_one_byte_more_is_not() {
+    const MAX: usize = 32 * 1024;
+    let shop = Shop::on_sqlite().await;
+    let description = "𝄞".repeat(8_000);
+    let made = shop.create(pb::Product { description: description.clone(), ..product("a") }).await;
+    let room = MAX - prost::Message::encoded_len(&made);
+    // A picture's path of 2,048 bytes at most takes what is left, with 6 bytes for the two fields and their lengths.
+    let filled = |id: &str, bytes| pb::Product {
+        description: description.clone(),
+        pictures: pictures(1, &format!("/{}", "p".repeat(bytes - 1))),
+        ..product(id)
+    };
+    let made = shop.create(filled("b", room - 6)).await;
+    assert_eq!(prost::Message::encoded_len(&made), MAX);
+    assert_eq!(refused(&shop, filled("c", room - 5)).await, ["product"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_is_kept_as_it_came_code_point_for_code_point() {
+    let shop = Shop::on_postgres().await;
+    let embedded = Shop::on_sqlite().await;
+    // Combining marks, both ways to write é, directions, joiners, beyond the basic plane, a noncharacter, JSON's own.
+    let names = [
+        &*"e\u{301}".repeat(500),
+        "é",
+        "\u{202e}gum\u{202c}",
+        "👩\u{200d}👩",
+        "\u{ffff}\u{10ffff}",
+        "\"\\u0041\"",
+        "\u{2028}x",
+    ];
+    for shop in [&shop, &embedded] {
+        for name in names {
+            let made =
+                shop.create(pb::Product { product_id: String::new(), brand: "e\u{301}".into(), ..named(name) }).await;
+            assert_eq!(made.name, name);
+            assert_eq!(shop.get(&made.product_id).await.unwrap().name, name);
+        }
+        let list = async |brand: &str| {
+            let request = pb::ListProductsRequest { brand: brand.into(), ..Default::default() };
+            shop.list(request).await.unwrap().products.len()
+        };
+        assert_eq!((list("e\u{301}").await, list("é").await), (names.len(), 0));
+        for name in ["a\u{0}", "\u{85}", "\u{9f}a", &"e\u{301}".repeat(501)] {
+            assert_eq!(refused(shop, named(name)).await, ["product.name"], "{name:?}");
+        }
+        let brand = pb::ListProductsRequest { brand: "a\u{0}".into(), ..Default::default() };
+        assert_eq!(fields(&shop.list(brand).await.unwrap_err()), ["brand"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_wrong_is_said_at_once_up_to_twenty_fields() {
     let shop = Shop::on_sqlite().await;
     let wrong = pb::Product { name: String::new(), price: None, sku: "\u{1}".into(), ..product("-") };
@@ -167,6 +223,9 @@ async fn requests_keep_their_limits() {
         let batch = pb::BatchGetProductsRequest { product_ids };
         assert_eq!(fields(&client.batch_get_products(batch).await.unwrap_err()), ["product_ids"]);
     }
+    let product_ids = (0..100).map(|n| format!("p{n}")).collect();
+    let batch = client.batch_get_products(pb::BatchGetProductsRequest { product_ids }).await.unwrap().into_inner();
+    assert_eq!(batch.missing_product_ids.len(), 100);
     let batch = pb::BatchGetProductsRequest { product_ids: ["a", "", "b", "/"].map(str::to_owned).to_vec() };
     let status = client.batch_get_products(batch).await.unwrap_err();
     assert_eq!(fields(&status), ["product_ids[1]", "product_ids[3]"]);

@@ -8,6 +8,7 @@ use crate::shop::{Shop, path, product, refusal};
 crate::on_both_databases!(
     products_are_listed_in_the_byte_order_of_their_ids,
     pages_survive_what_is_made_and_deleted_between_them,
+    what_stays_is_listed_once_while_others_come_and_go,
     filters_are_joined_by_and,
     a_category_is_itself_and_what_is_below_it,
     subcategories_are_counted_by_number_and_then_by_name,
@@ -57,6 +58,32 @@ async fn pages_survive_what_is_made_and_deleted_between_them(shop: Shop) {
     shop.import(vec![["a", "c", "e", "g"].map(product).to_vec()]).await.unwrap();
     let rest = pb::ListProductsRequest { page_token: first.next_page_token, ..pages_of(3) };
     assert_eq!(all(&shop, rest).await, ["e", "f", "g", "h"]);
+}
+
+async fn what_stays_is_listed_once_while_others_come_and_go(shop: Shop) {
+    let stays: Vec<String> = (0..60).map(|n| format!("p{n:02}")).collect();
+    shop.import(vec![stays.iter().map(|id| product(id)).collect()]).await.unwrap();
+    let coming_and_going = async {
+        for round in 0.. {
+            let ids: Vec<String> = (0..10).map(|n| format!("p{:02}-{round}", (round * 7 + n * 6) % 60)).collect();
+            shop.import(vec![ids.iter().map(|id| product(id)).collect()]).await.unwrap();
+            for id in ids.iter().skip(round % 2) {
+                shop.delete(id).await.unwrap();
+            }
+        }
+    };
+    let listing = async {
+        for size in [1, 2, 3, 7, 20, 59, 60, 61] {
+            let found = all(&shop, pages_of(size)).await;
+            assert!(found.is_sorted_by(|left, right| left < right), "pages of {size}: {found:?}");
+            let kept: Vec<&String> = found.iter().filter(|id| id.len() == 3).collect();
+            assert_eq!(kept, stays.iter().collect::<Vec<_>>(), "pages of {size}");
+        }
+    };
+    tokio::select! {
+        () = listing => {}
+        () = coming_and_going => {}
+    }
 }
 
 /// Products of two brands in a small tree of categories.

@@ -9,6 +9,7 @@ mod input;
 mod lists;
 mod reads;
 mod shop;
+mod wire;
 mod writes;
 
 /// One test a database: each function takes an empty shop.
