@@ -6,7 +6,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
@@ -18,31 +18,70 @@ use opentelemetry::{
     trace::{Status as SpanStatus, TraceContextExt as _},
 };
 use pin_project_lite::pin_project;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::{
+    methods::Method,
     metrics::{ClientCall, Metrics, ServerCall},
     status,
 };
 
+/// How many status codes there are, from OK to UNAUTHENTICATED.
+const CODES: usize = 17;
+
 /// How much before a deadline, as this side reckons it, its caller may give up: what rounding takes off a timer.
 const DEADLINE_SLACK: std::time::Duration = std::time::Duration::from_millis(2);
 
-/// Which side of the call is recorded, with the labels of its metrics.
-#[derive(Debug)]
+/// Which side of a call is recorded, with the labels of its metrics.
+#[derive(Clone, Debug)]
 pub(crate) enum Side {
     /// The call came in.
-    Server { service: Arc<str>, method: Arc<str> },
+    Server { service: Arc<str> },
     /// The call goes out.
-    Client { service: Arc<str>, target: Arc<str>, method: Arc<str> },
+    Client { service: Arc<str>, target: Arc<str> },
+}
+
+/// What all calls of one method share on one side: what its contract says, and its series, each looked up once.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) method: Arc<Method>,
+    side: Side,
+    metrics: Metrics,
+    durations: [OnceLock<Histogram>; CODES],
+}
+
+impl Recorded {
+    pub(crate) fn new(method: &Arc<Method>, side: Side, metrics: Metrics) -> Self {
+        Self { method: Arc::clone(method), side, metrics, durations: [const { OnceLock::new() }; CODES] }
+    }
+
+    fn observe(&self, code: Code, elapsed_s: f64) {
+        // The code of a status is one of the seventeen, whatever number stood on the wire.
+        if let Some(durations) = self.durations.get(code as usize) {
+            durations.get_or_init(|| self.series(status::code_name(code))).observe(elapsed_s);
+        }
+    }
+
+    fn series(&self, grpc_status: &'static str) -> Histogram {
+        let (metrics, grpc_method) = (&self.metrics.all, self.method.label);
+        match self.side.clone() {
+            Side::Server { service } => {
+                metrics.server_calls.get_or_create(&ServerCall { service, grpc_method, grpc_status }).clone()
+            }
+            Side::Client { service, target: grpc_target } => {
+                let labels = ClientCall { service, grpc_target, grpc_method, grpc_status };
+                metrics.client_calls.get_or_create(&labels).clone()
+            }
+        }
+    }
 }
 
 /// One call, from its headers to its end.
 #[derive(Debug)]
 pub(crate) struct Call {
-    side: Side,
-    metrics: Metrics,
+    recorded: Arc<Recorded>,
     begun: Instant,
     /// The call's own span; `None` where tracing is off.
     span: Option<TraceContext>,
@@ -52,14 +91,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn start(side: Side, metrics: Metrics, span: Option<TraceContext>) -> Self {
-        Self { side, metrics, begun: Instant::now(), span, code: None, deadline: None }
+    pub(crate) fn start(recorded: Arc<Recorded>, begun: Instant, span: Option<TraceContext>) -> Self {
+        Self { recorded, begun, span, code: None, deadline: None }
     }
 
-    /// Takes the status from response headers that already have one.
-    pub(crate) fn see_headers<B>(&mut self, response: &Response<B>) {
-        self.code = match status::code_of(response.headers()) {
-            None if response.status() != http::StatusCode::OK => Some(Code::Unknown),
+    /// Takes the status from response headers that already have one, or where nothing can follow that would have one.
+    fn see_headers<B: http_body::Body>(&mut self, response: &mut Response<B>) {
+        self.code = match status::bounded_code_of(response.headers_mut()) {
+            None if response.status() != http::StatusCode::OK || response.body().is_end_stream() => Some(Code::Unknown),
             code => code,
         };
     }
@@ -80,24 +119,15 @@ impl Drop for Call {
         // A caller resets its stream when its time is up; whose timer was faster says nothing.
         let late = || self.deadline.is_some_and(|deadline| Instant::now() + DEADLINE_SLACK >= deadline);
         let code = self.code.unwrap_or_else(|| if late() { Code::DeadlineExceeded } else { Code::Cancelled });
-        let (elapsed_s, grpc_status) = (self.begun.elapsed().as_secs_f64(), status::code_name(code));
-        let is_error = match &self.side {
-            Side::Server { service, method } => {
-                let (service, grpc_method) = (Arc::clone(service), Arc::clone(method));
-                let labels = ServerCall { service, grpc_method, grpc_status };
-                self.metrics.server_calls.get_or_create(&labels).observe(elapsed_s);
-                is_server_error(code)
-            }
-            Side::Client { service, target, method } => {
-                let (service, grpc_target, grpc_method) = (Arc::clone(service), Arc::clone(target), Arc::clone(method));
-                let labels = ClientCall { service, grpc_target, grpc_method, grpc_status };
-                self.metrics.client_calls.get_or_create(&labels).observe(elapsed_s);
-                code != Code::Ok
-            }
-        };
+        self.recorded.observe(code, self.begun.elapsed().as_secs_f64());
         let Some(span) = self.span.take() else { return };
         let span = span.span();
         if span.is_recording() {
+            let grpc_status = status::code_name(code);
+            let is_error = match self.recorded.side {
+                Side::Server { .. } => is_server_error(code),
+                Side::Client { .. } => code != Code::Ok,
+            };
             span.set_attribute(KeyValue::new("rpc.response.status_code", grpc_status));
             if is_error {
                 span.set_attribute(KeyValue::new("error.type", grpc_status));
@@ -151,15 +181,15 @@ impl<F> CallFuture<F> {
 impl<F, B> Future for CallFuture<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
+    B: http_body::Body,
 {
     type Output = Result<Response<Body<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
-        status::bound(response.headers_mut());
         let mut call = this.call.take().expect("polled after it was ready");
-        call.see_headers(&response);
+        call.see_headers(&mut response);
         Poll::Ready(Ok(response.map(|body| Body::new(body, call))))
     }
 }
@@ -195,13 +225,9 @@ where
         if this.call.is_none() {
             return Poll::Ready(None);
         }
-        let frame = match ready!(this.inner.poll_frame(cx)) {
-            Some(Ok(mut frame)) => {
-                if let Some(trailers) = frame.trailers_mut() {
-                    status::bound(trailers);
-                }
-                frame
-            }
+        let mut inner = this.inner;
+        let mut frame = match ready!(inner.as_mut().poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
             Some(Err(broken)) => status::trailers_of(&broken),
             None => {
                 // An answer without trailers is only whole where the headers had the status.
@@ -212,10 +238,16 @@ where
                 return Poll::Ready(None);
             }
         };
-        if let Some(trailers) = frame.trailers_ref()
-            && let Some(call) = this.call.take()
+        if let Some(trailers) = frame.trailers_mut() {
+            let code = status::bounded_code_of(trailers).unwrap_or(Code::Unknown);
+            if let Some(call) = this.call.take() {
+                call.end(code);
+            }
+        } else if inner.is_end_stream()
+            && let Some(call) = this.call.as_mut()
         {
-            call.end(status::code_of(trailers).unwrap_or(Code::Unknown));
+            // Nobody asks for more, so no trailers will be seen.
+            call.code = call.code.or(Some(Code::Unknown));
         }
         Poll::Ready(Some(Ok(frame)))
     }

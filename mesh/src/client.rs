@@ -18,7 +18,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{TryFutureExt as _, future::BoxFuture};
 use http::{Request, Response};
 use tower::{Service, ServiceBuilder};
 
@@ -33,7 +33,7 @@ use crate::{
     telemetry::Tracer,
 };
 
-/// The whole outbound stack, outermost first.
+/// The whole outbound stack, outermost first. Its layers are services by shared reference: a call clones none of them.
 type Stack = observe::Observe<deadline::Deadline<transport::Transport>>;
 
 /// What all channels of a service share.
@@ -54,7 +54,7 @@ pub(crate) struct ChannelParts {
 /// never errors.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    stack: Stack,
+    stack: Arc<Stack>,
 }
 
 impl Channel {
@@ -68,7 +68,7 @@ impl Channel {
             .layer(deadline::DeadlineLayer::new(parts.config.default_timeout))
             // (Retry with its budget, the breaker, the queue and the balancer belong here, in this order.)
             .service(transport::Transport::new(Arc::clone(parts), target));
-        Self { stack }
+        Self { stack: Arc::new(stack) }
     }
 }
 
@@ -82,7 +82,7 @@ impl Service<Request<Body>> for Channel {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let call = self.stack.call(request);
-        Box::pin(async move { Ok(call.await?.map(Body::new)) })
+        let call = (&*self.stack).call(request);
+        Box::pin(call.map_ok(|answer| answer.map(Body::new)))
     }
 }

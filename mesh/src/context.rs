@@ -5,14 +5,18 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context as TaskContext, Poll},
 };
 
 use opentelemetry::{Context as TraceContext, trace::TraceContextExt as _};
 use pin_project_lite::pin_project;
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{
+    task::{JoinHandle, futures::TaskLocalFuture},
+    time::Instant,
+};
 
-use crate::identity::Principal;
+use crate::{identity::Principal, telemetry};
 
 /// The context of one inbound call.
 #[derive(Clone, Debug)]
@@ -26,19 +30,27 @@ pub struct CallContext {
 }
 
 tokio::task_local! {
-    static CURRENT: CallContext;
+    static CURRENT: Option<Arc<CallContext>>;
 }
+
+/// A future that runs in a call's context.
+pub(crate) type Scoped<F> = TaskLocalFuture<Option<Arc<CallContext>>, Traced<F>>;
 
 /// The context of the inbound call that this task serves, if it serves one.
 #[must_use]
 pub fn current() -> Option<CallContext> {
-    CURRENT.try_with(Clone::clone).ok()
+    shared().map(|context| CallContext::clone(&context))
+}
+
+/// The same without a copy.
+fn shared() -> Option<Arc<CallContext>> {
+    CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
 /// When the caller of the call that this task serves stops waiting.
 #[must_use]
 pub fn deadline() -> Option<Instant> {
-    CURRENT.try_with(|context| context.deadline).ok().flatten()
+    CURRENT.try_with(|context| context.as_ref().and_then(|context| context.deadline)).ok().flatten()
 }
 
 /// The trace that this task is in: the current span's, else the inbound call's.
@@ -48,30 +60,57 @@ pub fn trace() -> TraceContext {
     if active.has_active_span() {
         return active;
     }
-    CURRENT.try_with(|context| context.trace.clone()).unwrap_or(active)
+    let of_call = CURRENT.try_with(|context| context.as_ref().map(|context| context.trace.clone()));
+    of_call.ok().flatten().unwrap_or(active)
 }
 
 /// The current span as a `traceparent` header writes it (W3C Trace Context), for what outlives the call, such as an event.
 #[must_use]
 pub fn traceparent() -> Option<String> {
     let trace = trace();
-    let span = trace.span().span_context().clone();
-    let flags = span.trace_flags().to_u8();
-    span.is_valid().then(|| format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id()))
+    let span = trace.span();
+    let span = span.span_context();
+    span.is_valid().then(|| telemetry::traceparent(span).iter().copied().map(char::from).collect())
 }
 
 /// Runs `future` in `context`.
 pub fn scope<F: Future>(context: CallContext, future: F) -> impl Future<Output = F::Output> {
+    scope_shared(Arc::new(context), future)
+}
+
+/// The same of a context that others have too.
+pub(crate) fn scope_shared<F: Future>(context: Arc<CallContext>, future: F) -> Scoped<F> {
     let trace = context.trace.clone();
-    CURRENT.scope(context, Traced { future, trace })
+    CURRENT.scope(Some(context), Traced { future, trace })
 }
 
 /// Runs one step of a call, such as the poll of a body, in `context`.
-pub(crate) fn enter<T>(context: &CallContext, step: impl FnOnce() -> T) -> T {
-    CURRENT.sync_scope(context.clone(), || {
+pub(crate) fn enter<T>(context: &Arc<CallContext>, step: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(Some(Arc::clone(context)), || {
         let _attached = context.trace.has_active_span().then(|| context.trace.clone().attach());
         step()
     })
+}
+
+/// Where a caller stands: in the call that it serves, if it serves one, and in its current span.
+#[derive(Clone, Debug)]
+pub(crate) struct Standpoint {
+    call: Option<Arc<CallContext>>,
+    trace: TraceContext,
+}
+
+impl Standpoint {
+    pub(crate) fn here() -> Self {
+        Self { call: shared(), trace: TraceContext::current() }
+    }
+
+    /// Runs one step as if it ran there, and so outside of whatever call it runs in.
+    pub(crate) fn enter<T>(&self, step: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.call.clone(), || {
+            let _attached = self.trace.clone().attach();
+            step()
+        })
+    }
 }
 
 /// Spawns a task that belongs to the current call: its outbound calls have the same deadline, trace and caller.
@@ -94,7 +133,7 @@ where
 
 pin_project! {
     /// Makes a trace context the current one at every poll. One that is empty costs nothing.
-    struct Traced<F> {
+    pub(crate) struct Traced<F> {
         #[pin]
         future: F,
         trace: TraceContext,

@@ -7,13 +7,12 @@ use std::{
     cell::Cell,
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
@@ -24,11 +23,13 @@ use crate::status;
 /// The header's name.
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 
+static TIMEOUT: HeaderName = HeaderName::from_static(GRPC_TIMEOUT);
+
 /// The most digits a timeout has on the wire (gRPC over HTTP/2, *Timeout*).
 const DIGITS_MAX: usize = 8;
 
 /// A `grpc-timeout` that is not 1 to 8 digits and one of `H M S m u n`.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("grpc-timeout: must be 1 to 8 digits and a unit (H, M, S, m, u or n)")]
 pub struct ParseTimeoutError;
 
@@ -56,8 +57,9 @@ pub fn parse(value: &[u8]) -> Result<Duration, ParseTimeoutError> {
 /// Writes a timeout with at most 8 digits, in the finest unit that fits, rounded down: a hop never gains time.
 #[must_use]
 pub fn format(timeout: Duration) -> String {
-    const MAX: u128 = 99_999_999;
-    let nanos = timeout.as_nanos();
+    const MAX: u64 = 99_999_999;
+    // Five centuries, which nobody waits for, are written as the most that fits.
+    let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
     [(1, 'n'), (1_000, 'u'), (1_000_000, 'm'), (1_000_000_000, 'S'), (60_000_000_000, 'M')]
         .iter()
         .find_map(|(unit, name)| (nanos / unit <= MAX).then(|| format!("{}{name}", nanos / unit)))
@@ -69,13 +71,13 @@ pub fn format(timeout: Duration) -> String {
 /// # Errors
 /// If it is there and malformed.
 pub fn read(headers: &HeaderMap) -> Result<Option<Duration>, ParseTimeoutError> {
-    headers.get(GRPC_TIMEOUT).map(|value| parse(value.as_bytes())).transpose()
+    headers.get(&TIMEOUT).map(|value| parse(value.as_bytes())).transpose()
 }
 
 /// Puts a timeout into a header block.
 pub fn write(headers: &mut HeaderMap, timeout: Duration) {
     if let Ok(value) = HeaderValue::try_from(format(timeout)) {
-        headers.insert(GRPC_TIMEOUT, value);
+        headers.insert(&TIMEOUT, value);
     }
 }
 
@@ -97,22 +99,21 @@ pin_project! {
     pub(crate) struct Body<B> {
         #[pin]
         inner: Option<B>,
-        #[pin]
-        timer: Option<Sleep>,
+        timer: Option<Pin<Box<Sleep>>>,
         deadline: Option<Instant>,
-        method: Arc<str>,
-        begun: bool,
+        method: &'static str,
+        frames: u32,
     }
 }
 
 impl<B> Body<B> {
-    pub(crate) fn new(inner: B, deadline: Option<Instant>, method: Arc<str>) -> Self {
-        Self { inner: Some(inner), timer: None, deadline, method, begun: false }
+    pub(crate) fn new(inner: B, deadline: Option<Instant>, method: &'static str) -> Self {
+        Self { inner: Some(inner), timer: None, deadline, method, frames: 0 }
     }
 
     /// The body of an answer that is nothing but a status.
-    fn empty(method: Arc<str>) -> Self {
-        Self { inner: None, timer: None, deadline: None, method, begun: true }
+    fn empty(method: &'static str) -> Self {
+        Self { inner: None, timer: None, deadline: None, method, frames: 0 }
     }
 }
 
@@ -123,18 +124,18 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Body<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        // A body that is never idle must end too.
-        let late = this.deadline.is_some_and(|deadline| *this.begun && Instant::now() >= deadline);
+        // A body that is never idle must end too. One that is a message and its trailers costs no look at the clock.
+        let late = this.deadline.is_some_and(|deadline| *this.frames > 1 && Instant::now() >= deadline);
         if !late && let Poll::Ready(frame) = inner.poll_frame(cx) {
-            *this.begun = true;
+            *this.frames = this.frames.saturating_add(1);
             return Poll::Ready(frame);
         }
         let Some(deadline) = *this.deadline else { return Poll::Pending };
         if this.timer.is_none() {
-            this.timer.set(Some(tokio::time::sleep_until(deadline)));
+            *this.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
-        if let Some(timer) = this.timer.as_pin_mut() {
-            ready!(timer.poll(cx));
+        if let Some(timer) = this.timer {
+            ready!(timer.as_mut().poll(cx));
         }
         // What the handler still held is free now, whenever the reader drops this.
         this.inner.set(None);
@@ -156,22 +157,21 @@ pin_project! {
     pub(crate) struct DeadlineFuture<F> {
         #[pin]
         inner: Option<F>,
-        #[pin]
-        timer: Option<Sleep>,
+        timer: Option<Pin<Box<Sleep>>>,
         deadline: Option<Instant>,
-        method: Arc<str>,
+        method: &'static str,
         refusal: Option<Status>,
     }
 }
 
 impl<F> DeadlineFuture<F> {
     /// Ends `inner` at `deadline`.
-    pub(crate) fn new(inner: F, deadline: Option<Instant>, method: Arc<str>) -> Self {
+    pub(crate) fn new(inner: F, deadline: Option<Instant>, method: &'static str) -> Self {
         Self { inner: Some(inner), timer: None, deadline, method, refusal: None }
     }
 
     /// A call that is answered with `status` without being made.
-    pub(crate) fn refused(method: Arc<str>, status: Status) -> Self {
+    pub(crate) fn refused(method: &'static str, status: Status) -> Self {
         Self { inner: None, timer: None, deadline: None, method, refusal: Some(status) }
     }
 }
@@ -185,9 +185,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let _none = STREAM_END.try_with(|end| end.set(end.get().or(Some(*this.deadline))));
-        let answer = |status: &Status, method: &Arc<str>| {
+        let answer = |status: &Status, method: &'static str| {
             let response = status::response_of(status);
-            Poll::Ready(Ok(response.map(|_| Body::empty(Arc::clone(method)))))
+            Poll::Ready(Ok(response.map(|_| Body::empty(method))))
         };
         if let Some(refusal) = this.refusal.take() {
             return answer(&refusal, this.method);
@@ -195,15 +195,15 @@ where
         if let Some(inner) = this.inner.as_mut().as_pin_mut()
             && let Poll::Ready(response) = inner.poll(cx)
         {
-            let (deadline, method) = (*this.deadline, Arc::clone(this.method));
+            let (deadline, method) = (*this.deadline, *this.method);
             return Poll::Ready(Ok(response?.map(|body| Body::new(body, deadline, method))));
         }
         let Some(deadline) = *this.deadline else { return Poll::Pending };
         if this.timer.is_none() {
-            this.timer.set(Some(tokio::time::sleep_until(deadline)));
+            *this.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
-        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-            ready!(timer.poll(cx));
+        if let Some(timer) = this.timer {
+            ready!(timer.as_mut().poll(cx));
         }
         this.inner.set(None);
         answer(&exceeded(this.method), this.method)
@@ -259,7 +259,7 @@ mod tests {
     async fn a_body_that_stalls_ends_with_the_status_when_the_time_is_up() {
         let stalled = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Status>>());
         let deadline = Instant::now() + Duration::from_secs(3);
-        let mut body = Box::pin(Body::new(stalled, Some(deadline), "a.B/C".into()));
+        let mut body = Box::pin(Body::new(stalled, Some(deadline), "a.B/C"));
         let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
         assert_eq!(status::code_of(&trailers), Some(tonic::Code::DeadlineExceeded));
         assert_eq!(Instant::now(), deadline);

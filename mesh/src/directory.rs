@@ -128,7 +128,8 @@ impl Clients {
         self.calls
     }
 
-    /// A channel to `target`. It connects when it is first used.
+    /// A channel to `target`. Nothing is looked up before the first call, and each event loop that calls makes
+    /// connections of its own, at its first call; from then on they are kept, and made again whenever they end.
     ///
     /// # Errors
     /// If the service does not declare the target.

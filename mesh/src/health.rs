@@ -216,6 +216,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn names_that_callers_made_up_leave_room_for_others_once_nobody_watches_them() {
+        let health = Health::default();
+        let watch = |service: String| health.watch(Request::new(HealthCheckRequest { service }));
+        let mut watched = Vec::new();
+        for index in 0..NAMES_MAX {
+            watched.push(watch(format!("made.Up{index}")).await.unwrap());
+        }
+        assert_eq!(watch("one.More".into()).await.err().unwrap().code(), tonic::Code::ResourceExhausted);
+        drop(watched);
+        watch("late.L".into()).await.unwrap();
+        let long = watch("x".repeat(NAME_BYTES_MAX + 1)).await;
+        assert_eq!(long.err().unwrap().code(), tonic::Code::ResourceExhausted);
+        assert!(health.table.read().unwrap().statuses.len() < NAMES_MAX);
+    }
+
+    #[tokio::test]
     async fn an_unknown_service_is_not_found_but_can_be_watched_until_it_appears() {
         let health = Health::default();
         let ask = || Request::new(HealthCheckRequest { service: "late.L".into() });

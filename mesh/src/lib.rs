@@ -29,6 +29,14 @@ pub mod violations;
 
 mod call;
 
+#[cfg(test)]
+extern crate self as mesh;
+
+#[cfg(test)]
+#[path = "../tests/stack/fixture.rs"]
+#[allow(dead_code, reason = "the tests in here need a part of it")]
+mod fixture;
+
 pub use address::{Address, ListenAddress};
 pub use announce::Output;
 pub use client::Channel;

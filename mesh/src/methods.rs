@@ -3,7 +3,10 @@
 //! Read once from encoded descriptor sets. A path that is in none of them has the label `other`, so that callers cannot
 //! make metrics grow.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use prost::Message as _;
 use prost_types::{FileDescriptorSet, method_options::IdempotencyLevel};
@@ -12,7 +15,7 @@ use prost_types::{FileDescriptorSet, method_options::IdempotencyLevel};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Method {
     /// `package.Service/Method`, or `other`.
-    pub label: Arc<str>,
+    pub label: &'static str,
     /// The caller sends a stream.
     pub client_streaming: bool,
     /// The answer is a stream.
@@ -32,9 +35,28 @@ impl Method {
 /// Every method of some descriptor sets, by path.
 #[derive(Clone, Debug)]
 pub struct Methods {
-    by_path: Arc<HashMap<String, Arc<Method>>>,
+    methods: ByPath<Method>,
     services: Arc<[String]>,
-    other: Arc<Method>,
+}
+
+/// One thing for each method, and one for all the paths that no contract knows.
+#[derive(Debug)]
+pub(crate) struct ByPath<T> {
+    known: Arc<HashMap<String, Arc<T>>>,
+    other: Arc<T>,
+}
+
+impl<T> Clone for ByPath<T> {
+    fn clone(&self) -> Self {
+        Self { known: Arc::clone(&self.known), other: Arc::clone(&self.other) }
+    }
+}
+
+impl<T> ByPath<T> {
+    /// What belongs to an HTTP/2 `:path`.
+    pub(crate) fn at(&self, path: &str) -> &Arc<T> {
+        self.known.get(path).unwrap_or(&self.other)
+    }
 }
 
 /// A descriptor set that is none.
@@ -62,7 +84,7 @@ impl Methods {
                         by_path.insert(
                             format!("/{label}"),
                             Arc::new(Method {
-                                label: label.into(),
+                                label: interned(label),
                                 client_streaming: method.client_streaming(),
                                 server_streaming: method.server_streaming(),
                                 idempotent: level.is_some_and(|level| level != IdempotencyLevel::IdempotencyUnknown),
@@ -73,14 +95,21 @@ impl Methods {
                 }
             }
         }
-        let other = Method { label: "other".into(), client_streaming: true, server_streaming: true, idempotent: false };
-        Ok(Self { by_path: Arc::new(by_path), services: services.into(), other: Arc::new(other) })
+        let other = Method { label: "other", client_streaming: true, server_streaming: true, idempotent: false };
+        let methods = ByPath { known: Arc::new(by_path), other: Arc::new(other) };
+        Ok(Self { methods, services: services.into() })
+    }
+
+    /// Makes one thing for each method, so that a call finds it and makes nothing.
+    pub(crate) fn each<T>(&self, make: impl Fn(&Arc<Method>) -> T) -> ByPath<T> {
+        let known = self.methods.known.iter().map(|(path, method)| (path.clone(), Arc::new(make(method))));
+        ByPath { known: Arc::new(known.collect()), other: Arc::new(make(&self.methods.other)) }
     }
 
     /// The method at an HTTP/2 `:path`; an unknown one is `other`, which may stream and is never retried.
     #[must_use]
     pub fn at(&self, path: &str) -> &Arc<Method> {
-        self.by_path.get(path).unwrap_or(&self.other)
+        self.methods.at(path)
     }
 
     /// The full names of all services described.
@@ -88,6 +117,18 @@ impl Methods {
     pub fn services(&self) -> &[String] {
         &self.services
     }
+}
+
+/// The one copy of a label. It is kept for ever: there are as many as the contracts have methods, whoever reads them.
+fn interned(label: String) -> &'static str {
+    static LABELS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut labels = LABELS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = labels.get(label.as_str()) {
+        return known;
+    }
+    let kept: &'static str = label.leak();
+    labels.insert(kept);
+    kept
 }
 
 #[cfg(test)]
@@ -104,7 +145,7 @@ mod tests {
         let (check, watch) = (methods.at("/grpc.health.v1.Health/Check"), methods.at("/grpc.health.v1.Health/Watch"));
         assert!(check.is_unary() && check.idempotent);
         assert!(watch.server_streaming && !watch.client_streaming);
-        assert_eq!(&*check.label, "grpc.health.v1.Health/Check");
+        assert_eq!(check.label, "grpc.health.v1.Health/Check");
         assert_eq!(methods.services(), ["grpc.health.v1.Health"]);
     }
 
@@ -112,7 +153,7 @@ mod tests {
     fn a_path_that_no_contract_knows_is_other() {
         let methods = methods();
         for path in ["/", "", "/grpc.health.v1.Health/Nope", "/../../etc/passwd"] {
-            assert_eq!(&*methods.at(path).label, "other");
+            assert_eq!(methods.at(path).label, "other");
             assert!(!methods.at(path).idempotent);
         }
     }

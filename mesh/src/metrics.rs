@@ -28,7 +28,7 @@ pub struct ServerCall {
     /// The service whose stack took the call.
     pub service: Arc<str>,
     /// `package.Service/Method`, or `other`.
-    pub grpc_method: Arc<str>,
+    pub grpc_method: &'static str,
     /// The status' name.
     pub grpc_status: &'static str,
 }
@@ -41,7 +41,7 @@ pub struct ClientCall {
     /// The target's name.
     pub grpc_target: Arc<str>,
     /// `package.Service/Method`, or `other`.
-    pub grpc_method: Arc<str>,
+    pub grpc_method: &'static str,
     /// The status' name.
     pub grpc_status: &'static str,
 }
@@ -72,7 +72,13 @@ impl MetricConstructor<Histogram> for Latency {
 /// All metrics of a process. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    registry: Arc<Mutex<Registry>>,
+    pub(crate) all: Arc<All>,
+}
+
+/// The mesh's own metrics, and the registry that has the application's too.
+#[derive(Debug)]
+pub(crate) struct All {
+    registry: Mutex<Registry>,
     pub(crate) server_calls: Family<ServerCall, Histogram, Latency>,
     pub(crate) server_started: Family<ByService, Counter>,
     pub(crate) server_panics: Family<ByService, Counter>,
@@ -85,8 +91,8 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let metrics = Self {
-            registry: Arc::default(),
+        let all = All {
+            registry: Mutex::default(),
             server_calls: Family::new_with_constructor(Latency),
             server_started: Family::default(),
             server_panics: Family::default(),
@@ -96,23 +102,32 @@ impl Default for Metrics {
             accept_errors: Family::default(),
             spans_dropped: Family::default(),
         };
-        let all = &metrics;
-        all.register(
+        let metrics = Self { all: Arc::new(all) };
+        let all = &metrics.all;
+        metrics.register(
             "grpc_server_call_duration_seconds",
             "Calls taken, from their headers to the last byte of the answer, by status",
             all.server_calls.clone(),
         );
-        all.register("grpc_server_call_started", "Calls whose headers came in", all.server_started.clone());
-        all.register("grpc_server_panics", "Handlers that panicked; each was one INTERNAL", all.server_panics.clone());
-        all.register(
+        metrics.register("grpc_server_call_started", "Calls whose headers came in", all.server_started.clone());
+        metrics.register(
+            "grpc_server_panics",
+            "Handlers that panicked; each was one INTERNAL",
+            all.server_panics.clone(),
+        );
+        metrics.register(
             "grpc_client_call_duration_seconds",
             "Calls made, with all their attempts, to the last byte of the answer, by status",
             all.client_calls.clone(),
         );
-        all.register("mesh_connections", "Inbound connections open now", all.connections.clone());
-        all.register("mesh_connections_accepted", "Inbound connections accepted", all.connections_accepted.clone());
-        all.register("mesh_accept_errors", "Failed accepts, such as too many open files", all.accept_errors.clone());
-        all.register("mesh_trace_spans_dropped", "Spans that were not exported", all.spans_dropped.clone());
+        metrics.register("mesh_connections", "Inbound connections open now", all.connections.clone());
+        metrics.register("mesh_connections_accepted", "Inbound connections accepted", all.connections_accepted.clone());
+        metrics.register(
+            "mesh_accept_errors",
+            "Failed accepts, such as too many open files",
+            all.accept_errors.clone(),
+        );
+        metrics.register("mesh_trace_spans_dropped", "Spans that were not exported", all.spans_dropped.clone());
         metrics
     }
 }
@@ -120,14 +135,14 @@ impl Default for Metrics {
 impl Metrics {
     /// Adds a metric of the application's own. `name` has the unit last and no `_total`.
     pub fn register(&self, name: &str, help: &str, metric: impl Metric) {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner).register(name, help, metric);
+        self.all.registry.lock().unwrap_or_else(PoisonError::into_inner).register(name, help, metric);
     }
 
     /// Everything, as `/metrics` answers it (OpenMetrics text).
     #[must_use]
     pub fn encode(&self) -> String {
         let mut out = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.all.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a String does not fail.
         let _infallible = text::encode(&mut out, &registry);
         out

@@ -10,12 +10,13 @@ use std::{
 
 use futures_util::future::{BoxFuture, join_all};
 use http::{Request, Response};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime::Handle,
     signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::task::TaskTracker;
-use tower::Service;
+use tower::{Layer as _, Service, ServiceExt as _};
 
 use crate::{
     Body, ListenAddress,
@@ -24,7 +25,10 @@ use crate::{
     health::Health,
     identity::Principal,
     metrics::Metrics,
-    server::{Acceptor, BindError, Builder, ConnectionConfig, Inbound, InboundConfig, Listener, Protocol, accept},
+    server::{
+        Acceptor, BindError, Builder, CatchPanicLayer, ConnectionConfig, Inbound, InboundConfig, Listener, Protocol,
+        accept,
+    },
     telemetry::{self, SetupError, Telemetry, Tracer},
     threads::{StartError, Threads},
 };
@@ -110,9 +114,9 @@ pub enum ProcessError {
 /// Why the process stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// Every call finished.
+    /// Every connection ended within the grace: unary calls had their answers, streams were told UNAVAILABLE.
     Drained,
-    /// The grace was over, or a second signal came, while calls were in flight.
+    /// The grace was over, or a second signal came, while there were connections with calls in flight.
     Cut,
 }
 
@@ -156,6 +160,17 @@ impl Process {
     /// # Errors
     /// If an event loop cannot be made, or the log filter or an `OTEL_*` variable is wrong.
     pub fn start(name: &str, options: Options, service_attribute: Option<&'static str>) -> Result<Self, ProcessError> {
+        raise_file_limit();
+        Self::start_with(name, options, service_attribute, Telemetry::install)
+    }
+
+    /// The same with telemetry of the caller's making.
+    pub(crate) fn start_with(
+        name: &str,
+        options: Options,
+        service_attribute: Option<&'static str>,
+        install: impl FnOnce(&telemetry::Config, &Metrics, &Handle) -> Result<Telemetry, SetupError>,
+    ) -> Result<Self, ProcessError> {
         let threads = Arc::new(Threads::start(options.cores)?);
         let metrics = Metrics::default();
         let telemetry = telemetry::Config {
@@ -164,7 +179,7 @@ impl Process {
             filter: options.log.clone(),
             format: options.log_format,
         };
-        let telemetry = Telemetry::install(&telemetry, &metrics, threads.background())?;
+        let telemetry = install(&telemetry, &metrics, threads.background())?;
         let inside = threads.background().enter();
         let signals =
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
@@ -251,7 +266,10 @@ impl Process {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
     {
-        self.serve(listener, name.into(), service, Protocol::Http);
+        let name = Arc::from(name);
+        // A gRPC stack does the same for itself, inside its record.
+        let pages = CatchPanicLayer::new(&self.metrics, &name, Protocol::Http).layer(service);
+        self.serve(listener, name, pages.map_response(|page| page.map(Body::new)), Protocol::Http);
     }
 
     /// Serves the admin port on a listener.
@@ -317,6 +335,14 @@ impl Process {
     }
 }
 
+/// Every connection is an open file, and the usual soft limit, 1,024, is there for programs that use select(2).
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    // A system that says no leaves what there was; accepting copes with its end.
+    let _refused = current != maximum && setrlimit(Resource::Nofile, raised).is_err();
+}
+
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process").field("options", &self.options).field("drain", &self.drain).finish_non_exhaustive()
@@ -326,6 +352,13 @@ impl fmt::Debug for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_may_open_as_many_files_as_it_is_allowed_to() {
+        raise_file_limit();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+    }
 
     #[test]
     fn durations_are_read_with_their_unit_and_nonsense_is_refused() {

@@ -22,7 +22,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{TryFutureExt as _, future::BoxFuture};
 use http::{Request, Response};
 use tonic::{body::Body, server::NamedService};
 use tower::{Service, ServiceBuilder};
@@ -32,6 +32,7 @@ pub use listener::{BindError, Listener};
 pub(crate) use {
     accept::{Acceptor, accept},
     connection::Protocol,
+    panic::CatchPanicLayer,
 };
 
 use crate::{
@@ -40,12 +41,17 @@ use crate::{
 };
 use routes::Routes;
 
-/// The whole inbound stack, outermost first.
+/// The whole inbound stack, outermost first. Its layers are services by shared reference: a call clones none of them.
 type Stack = observe::Observe<deadline::Deadline<streams::Streams<context::InContext<panic::CatchPanic<Routes>>>>>;
 
 /// One service's inbound stack. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Inbound {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     name: Arc<str>,
     stack: Stack,
 }
@@ -54,7 +60,13 @@ impl Inbound {
     /// The service's noun.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.shared.name
+    }
+
+    /// Takes one call.
+    pub(crate) fn take(&self, request: Request<Body>) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+        let call = (&self.shared.stack).call(request);
+        Box::pin(call.map_ok(|answer| answer.map(Body::new)))
     }
 }
 
@@ -68,8 +80,7 @@ impl Service<Request<Body>> for Inbound {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let call = self.stack.call(request);
-        Box::pin(async move { Ok(call.await?.map(Body::new)) })
+        self.take(request)
     }
 }
 
@@ -170,11 +181,10 @@ impl Builder {
         let (v1, v1alpha) = (self.reflection().build_v1()?, self.reflection().build_v1alpha()?);
         self.routes.add_named(v1);
         self.routes.add_named(v1alpha);
-        let service = Arc::clone(&self.name);
-        let tracer = process.tracer_of(&service);
+        let tracer = process.tracer_of(&self.name);
         let stack = ServiceBuilder::new()
             // Outermost, so that whatever refuses a call below is counted and traced, and a body is followed to its end.
-            .layer(observe::ObserveLayer::new(service, methods, process.metrics().clone(), tracer))
+            .layer(observe::ObserveLayer::new(&self.name, &methods, process.metrics(), tracer))
             // Before anything that waits: an expired call must cost nothing, and a handler ends when its caller gives up.
             .layer(deadline::DeadlineLayer::new(config.default_timeout))
             // Streams have no deadline to end them at a drain, and feeds must hear of it at once.
@@ -183,9 +193,9 @@ impl Builder {
             // What the handler's own calls will inherit.
             .layer(context::InContextLayer)
             // Innermost, so that a panic unwinds through no layer of ours. (Faults on demand belong right outside of it.)
-            .layer(panic::CatchPanicLayer::new(process.metrics(), &self.name))
+            .layer(CatchPanicLayer::new(process.metrics(), &self.name, Protocol::Grpc))
             .service(self.routes);
-        Ok(Inbound { name: self.name, stack })
+        Ok(Inbound { shared: Arc::new(Shared { name: self.name, stack }) })
     }
 
     fn reflection(&self) -> tonic_reflection::server::Builder<'static> {

@@ -5,18 +5,19 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::Frame;
 use tonic::{Code, Status};
 
 use crate::Body;
 
-pub(crate) const GRPC_STATUS: &str = "grpc-status";
-const DETAILS: &str = "grpc-status-details-bin";
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+static MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+static DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
 /// The code in a header or trailer block, where there is one.
 pub(crate) fn code_of(headers: &HeaderMap) -> Option<Code> {
-    headers.get(GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
+    headers.get(&GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
 }
 
 /// A response that is nothing but a status (a "trailers-only" response).
@@ -37,7 +38,7 @@ pub(crate) fn trailers_of(status: &Status) -> Frame<Bytes> {
 fn write(status: &Status, headers: &mut HeaderMap) {
     // Only a message that cannot be a header value fails, and tonic percent-encodes it; the code must arrive anyway.
     if status.add_header(headers).is_err() {
-        headers.insert(GRPC_STATUS, HeaderValue::from(status.code() as i32));
+        headers.insert(&GRPC_STATUS, HeaderValue::from(status.code() as i32));
     }
 }
 
@@ -45,19 +46,27 @@ fn write(status: &Status, headers: &mut HeaderMap) {
 /// in others) resets the stream at a longer one, and h2 ends the whole connection at one that is much longer.
 const STATUS_BYTES_MAX: usize = 6 * 1024;
 
-/// Shortens a status that no peer would read.
-pub(crate) fn bound(headers: &mut HeaderMap) {
-    const MESSAGE: &str = "grpc-message";
-    let length = |name: &str| headers.get(name).map_or(0, HeaderValue::len);
-    let (message, details) = (length(MESSAGE), length(DETAILS));
+/// The code in a block of our own, whose status is shortened where no peer would read it.
+pub(crate) fn bounded_code_of(headers: &mut HeaderMap) -> Option<Code> {
+    let code = code_of(headers);
+    // A success has nothing to say.
+    if code.is_some_and(|code| code != Code::Ok) {
+        bound(headers);
+    }
+    code
+}
+
+fn bound(headers: &mut HeaderMap) {
+    let length = |name| headers.get(name).map_or(0, HeaderValue::len);
+    let (message, details) = (length(&MESSAGE), length(&DETAILS));
     if message + details <= STATUS_BYTES_MAX {
         return;
     }
     if details > STATUS_BYTES_MAX / 2 {
-        headers.remove(DETAILS);
+        headers.remove(&DETAILS);
     }
     if message > STATUS_BYTES_MAX / 2
-        && let Some(long) = headers.get(MESSAGE)
+        && let Some(long) = headers.get(&MESSAGE)
     {
         let mut end = STATUS_BYTES_MAX / 2;
         let bytes = long.as_bytes();
@@ -72,7 +81,7 @@ pub(crate) fn bound(headers: &mut HeaderMap) {
             }
         }
         if let Ok(short) = HeaderValue::from_bytes(&long.as_bytes()[..end]) {
-            headers.insert(MESSAGE, short);
+            headers.insert(&MESSAGE, short);
         }
     }
 }
@@ -90,9 +99,9 @@ pub(crate) fn strip_invalid_details(headers: &mut HeaderMap) {
         &base64::alphabet::STANDARD,
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
-    let invalid = headers.get(DETAILS).is_some_and(|value| LENIENT.decode(value.as_bytes()).is_err());
+    let invalid = headers.get(&DETAILS).is_some_and(|value| LENIENT.decode(value.as_bytes()).is_err());
     if invalid {
-        headers.remove(DETAILS);
+        headers.remove(&DETAILS);
     }
 }
 
@@ -134,8 +143,8 @@ mod tests {
     #[test]
     fn details_that_are_not_base64_are_dropped_and_the_status_survives() {
         let mut headers = HeaderMap::new();
-        headers.insert(GRPC_STATUS, HeaderValue::from_static("5"));
-        headers.insert(DETAILS, HeaderValue::from_static("%%%"));
+        headers.insert(&GRPC_STATUS, HeaderValue::from_static("5"));
+        headers.insert(&DETAILS, HeaderValue::from_static("%%%"));
         strip_invalid_details(&mut headers);
         assert_eq!(Status::from_header_map(&headers).unwrap().code(), Code::NotFound);
     }
@@ -144,9 +153,9 @@ mod tests {
     fn details_with_or_without_padding_are_kept() {
         for value in ["CAUSAA", "CAUSAA=="] {
             let mut headers = HeaderMap::new();
-            headers.insert(DETAILS, HeaderValue::from_static(value));
+            headers.insert(&DETAILS, HeaderValue::from_static(value));
             strip_invalid_details(&mut headers);
-            assert!(headers.contains_key(DETAILS), "{value}");
+            assert!(headers.contains_key(&DETAILS), "{value}");
         }
     }
 }

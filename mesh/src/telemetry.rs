@@ -1,17 +1,20 @@
 //! Traces and logs of a process.
 //!
 //! OpenTelemetry follows its standard environment variables and is off without an endpoint. Nothing here is awaited by a
-//! call: spans go into a bounded queue, and what does not fit, or is not taken by the collector, is dropped and counted.
+//! call: spans go into a bounded queue (`OTEL_BSP_MAX_QUEUE_SIZE`, 4,096 where it says nothing), and what does not fit, or
+//! is not taken by the collector, is dropped and counted.
 
 mod export;
 mod log;
 mod propagation;
+#[cfg(test)]
+mod tests;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use opentelemetry::{
     Context as TraceContext, KeyValue,
-    trace::{SpanBuilder, SpanKind, TraceContextExt as _, Tracer as _, TracerProvider as _},
+    trace::{Span as _, SpanBuilder, SpanKind, TraceContextExt as _, Tracer as _, TracerProvider as _},
 };
 use opentelemetry_sdk::{
     Resource,
@@ -20,12 +23,17 @@ use opentelemetry_sdk::{
 
 pub use log::Format;
 pub use propagation::extract;
-pub(crate) use propagation::inject;
+pub(crate) use propagation::{inject, traceparent};
 
-use crate::metrics::Metrics;
+use prometheus_client::metrics::counter::Counter;
+
+use crate::{directory::Target, metrics::Metrics};
 
 /// How long the last spans may take to leave when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Spans that wait for export; the SDK's 65,536 would be 24 MB.
+const QUEUE_MAX: usize = 4_096;
 
 /// What a process tells about itself.
 #[derive(Clone, Debug)]
@@ -74,19 +82,21 @@ impl Tracer {
     pub(crate) fn start(
         &self,
         kind: SpanKind,
-        method: &Arc<str>,
-        target: Option<&Arc<str>>,
+        method: &'static str,
+        target: Option<Target>,
         parent: &TraceContext,
     ) -> TraceContext {
         let Some(tracer) = &self.sdk else { return parent.clone() };
-        let mut attributes = Vec::with_capacity(4);
-        attributes.push(KeyValue::new("rpc.system.name", "grpc"));
-        attributes.push(KeyValue::new("rpc.method", Arc::clone(method)));
-        attributes.extend(target.map(|target| KeyValue::new("server.address", Arc::clone(target))));
-        attributes.extend(self.service.clone());
-        let name: Cow<'static, str> = Cow::Owned(method.to_string());
-        let span = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
-        parent.with_span(tracer.build_with_context(span, parent))
+        let span = SpanBuilder::from_name(Cow::Borrowed(method)).with_kind(kind);
+        let mut span = tracer.build_with_context(span, parent);
+        // The samplers of the standard variables look at no attribute, so a span that is not recorded needs none.
+        if span.is_recording() {
+            span.set_attribute(KeyValue::new("rpc.system.name", "grpc"));
+            span.set_attribute(KeyValue::new("rpc.method", method));
+            span.set_attributes(target.map(|target| KeyValue::new("server.address", target.name())));
+            span.set_attributes(self.service.clone());
+        }
+        parent.with_span(span)
     }
 
     /// Whether spans are made at all.
@@ -100,6 +110,8 @@ impl Tracer {
 pub struct Telemetry {
     tracer: Tracer,
     provider: Option<SdkTracerProvider>,
+    /// Spans that no collector took.
+    failed: Counter,
 }
 
 impl Telemetry {
@@ -121,14 +133,20 @@ impl Telemetry {
             if !environment.service_is_named {
                 resource = resource.with_service_name(config.service_name.clone());
             }
-            let processor = export::counted_batches(exporter, metrics);
+            let processor = export::counted_batches(exporter, metrics, environment.queue_max);
             Some(SdkTracerProvider::builder().with_resource(resource.build()).with_span_processor(processor).build())
         } else {
             None
         };
+        let telemetry = Self::over(provider, metrics);
+        log::install(config, telemetry.tracer.sdk.clone())?;
+        Ok(telemetry)
+    }
+
+    /// Makes spans with `provider`, and ends it.
+    fn over(provider: Option<SdkTracerProvider>, metrics: &Metrics) -> Self {
         let tracer = Tracer { sdk: provider.as_ref().map(|provider| provider.tracer("mesh")), service: None };
-        log::install(config, tracer.sdk.clone())?;
-        Ok(Self { tracer, provider })
+        Self { tracer, provider, failed: export::failed(metrics) }
     }
 
     /// Makes the spans of this process.
@@ -141,10 +159,14 @@ impl Telemetry {
 impl Drop for Telemetry {
     fn drop(&mut self) {
         let Some(provider) = self.provider.take() else { return };
+        let before = self.failed.get();
         // From a plain thread: a shutdown inside a current-thread runtime would wait for itself.
         let flush = std::thread::spawn(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));
-        if !matches!(flush.join(), Ok(Ok(()))) {
-            tracing::warn!("the last spans could not be sent");
+        let ended = matches!(flush.join(), Ok(Ok(())));
+        // The SDK calls a shutdown whose last export failed a success.
+        let lost = self.failed.get() - before;
+        if !ended || lost > 0 {
+            tracing::warn!(lost, "the last spans could not be sent");
         }
     }
 }
@@ -155,6 +177,7 @@ struct Environment {
     exporter: Option<String>,
     has_endpoint: bool,
     service_is_named: bool,
+    queue_max: usize,
 }
 
 impl Environment {
@@ -168,6 +191,7 @@ impl Environment {
         Self {
             disabled: value("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             exporter: value("OTEL_TRACES_EXPORTER"),
+            queue_max: value("OTEL_BSP_MAX_QUEUE_SIZE").and_then(|size| size.trim().parse().ok()).unwrap_or(QUEUE_MAX),
             has_endpoint: endpoints.iter().any(|name| value(name).is_some()),
             service_is_named: value("OTEL_SERVICE_NAME").is_some()
                 || value("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|list| list.contains("service.name=")),

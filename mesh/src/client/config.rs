@@ -21,13 +21,18 @@ pub struct ClientConfig {
     pub backoff_jitter: f64,
     /// How long a call waits for a connection that is being made. 3 s, or its deadline.
     pub connecting_wait_max: Duration,
-    /// A PING is sent after this much silence, on idle connections too. 10 s.
+    /// How long the kernel waits for a TCP peer: for the acknowledgement of what was sent, and for that of a probe on an
+    /// idle connection, which no HTTP/2 peer sees. Whoever is silent for longer is gone. 15 s.
+    pub tcp_silence_max: Duration,
+    /// A PING is sent after this much silence while calls are open, against a peer whose kernel answers and whose program
+    /// does not. 5 min: grpc-go and the gRPC core hang up on clients that ping more often, or at all when they have no
+    /// call open (`too_many_pings`, gRFC A8).
     pub keepalive_interval: Duration,
-    /// The connection is given up where a PING is not answered in this time. 5 s.
+    /// The connection is given up where a PING is not answered in this time. 10 s.
     pub keepalive_timeout: Duration,
     /// Flow control window of a stream. 1 MiB.
     pub stream_window: u32,
-    /// Flow control window of a connection. 4 MiB.
+    /// Flow control window of a connection: the most that its unread answers take of memory. 1 MiB.
     pub connection_window: u32,
     /// Decoded size of a header block that is accepted. 16 KiB.
     pub header_bytes_max: u32,
@@ -46,10 +51,11 @@ impl Default for ClientConfig {
             backoff_factor: 1.6,
             backoff_jitter: 0.2,
             connecting_wait_max: Duration::from_secs(3),
-            keepalive_interval: Duration::from_secs(10),
-            keepalive_timeout: Duration::from_secs(5),
+            tcp_silence_max: Duration::from_secs(15),
+            keepalive_interval: Duration::from_secs(300),
+            keepalive_timeout: Duration::from_secs(10),
             stream_window: 1024 * 1024,
-            connection_window: 4 * 1024 * 1024,
+            connection_window: 1024 * 1024,
             header_bytes_max: 16 * 1024,
             send_buffer_max: 256 * 1024,
         }

@@ -83,6 +83,7 @@ async fn connect_to(endpoint: &Endpoint, config: &ClientConfig) -> Result<Connec
             let stream = TcpStream::connect(address).await.map_err(failed)?;
             // Without it a small request waits 40 ms for the peer's delayed ACK.
             stream.set_nodelay(true).map_err(failed)?;
+            limit_silence(&stream, config.tcp_silence_max).map_err(failed)?;
             hear(stream)
         }
         Endpoint::Unix(path) => hear(UnixStream::connect(path).await.map_err(failed)?),
@@ -106,10 +107,30 @@ async fn start(io: Box<dyn Io>, config: &ClientConfig) -> Result<Connected, hype
         .max_send_buf_size(config.send_buffer_max)
         .keep_alive_interval(config.keepalive_interval)
         .keep_alive_timeout(config.keepalive_timeout)
-        .keep_alive_while_idle(true)
+        .keep_alive_while_idle(false)
         .handshake(TokioIo::new(io))
         .await?;
     Ok(Connected { sender, driver: Box::pin(connection) })
+}
+
+/// Has the kernel end the connection where its peer acknowledges nothing for this long, be it data (gRFC A18) or probes.
+#[cfg(target_os = "linux")]
+fn limit_silence(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_tcp_user_timeout(stream, u32::try_from(limit.as_millis()).unwrap_or(u32::MAX))?;
+    // Three equal parts: silence, a probe, and another one. The kernel counts in seconds.
+    let part = (limit / 3).max(Duration::from_secs(1));
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, part)?;
+    sockopt::set_tcp_keepintvl(stream, part)?;
+    sockopt::set_tcp_keepcnt(stream, 2)?;
+    Ok(())
+}
+
+/// Other systems have only their own, longer limits.
+#[cfg(not(target_os = "linux"))]
+fn limit_silence(stream: &TcpStream, _limit: Duration) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_keepalive(stream, true)?)
 }
 
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -163,5 +184,22 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Heard<IO> {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_kernel_is_told_how_long_a_peer_may_be_silent() {
+        use rustix::net::sockopt;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        limit_silence(&stream, Duration::from_secs(15)).unwrap();
+        assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 15_000);
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(5));
     }
 }

@@ -4,13 +4,11 @@
 
 use std::{
     convert::Infallible,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Request, Response};
-use tokio::time::Instant;
 use tonic::Status;
 use tower::{Layer, Service};
 
@@ -41,29 +39,29 @@ impl<S> Layer<S> for DeadlineLayer {
 }
 
 /// Ends every call at its deadline.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Deadline<S> {
     inner: S,
     default_timeout: Duration,
 }
 
-impl<S, B> Service<Request<Body>> for Deadline<S>
+impl<'a, S, B> Service<Request<Body>> for &'a Deadline<S>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    &'a S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
     B: http_body::Body<Data = bytes::Bytes, Error = Status> + Send + 'static,
 {
     type Response = Response<deadline::Body<B>>;
     type Error = Infallible;
-    type Future = DeadlineFuture<S::Future>;
+    type Future = DeadlineFuture<<&'a S as Service<Request<Body>>>::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let now = Instant::now();
-        let method = &request.extensions().get::<OutboundCall>().expect("the record is outside of this layer").method;
-        let (label, unary) = (Arc::clone(&method.label), method.is_unary());
+        let Deadline { inner, default_timeout } = *self;
+        let call = request.extensions().get::<OutboundCall>().expect("the record is outside of this layer");
+        let (label, unary, now) = (call.method.label, call.method.is_unary(), call.begun);
         let own = match deadline::read(request.headers()) {
             Ok(own) => own.and_then(|timeout| now.checked_add(timeout)),
             Err(malformed) => return DeadlineFuture::refused(label, Status::invalid_argument(malformed.to_string())),
@@ -72,16 +70,15 @@ where
         let deadline = match (own, served) {
             (Some(own), Some(served)) => Some(own.min(served)),
             (Some(limit), None) | (None, Some(limit)) => Some(limit),
-            (None, None) => unary.then(|| now + self.default_timeout),
+            (None, None) => unary.then(|| now + *default_timeout),
         };
         if let Some(deadline) = deadline {
             let left = deadline.saturating_duration_since(now);
             if left.is_zero() {
-                let status = exceeded(&label);
-                return DeadlineFuture::refused(label, status);
+                return DeadlineFuture::refused(label, exceeded(label));
             }
             deadline::write(request.headers_mut(), left);
         }
-        DeadlineFuture::new(self.inner.call(request), deadline, label)
+        DeadlineFuture::new({ inner }.call(request), deadline, label)
     }
 }

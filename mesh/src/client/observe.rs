@@ -10,16 +10,17 @@ use std::{
 
 use http::{Request, Response};
 use opentelemetry::trace::SpanKind;
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::ChannelParts;
 use crate::{
     Body,
-    call::{self, Call, Side},
+    call::{self, Call, Recorded, Side},
     context,
     directory::Target,
-    methods::Method,
-    telemetry::inject,
+    methods::{ByPath, Method},
+    telemetry::{Tracer, inject},
 };
 
 /// What the layers below know of a call; in the request's extensions.
@@ -27,18 +28,23 @@ use crate::{
 pub(super) struct OutboundCall {
     /// What the contract says of the method.
     pub(super) method: Arc<Method>,
+    /// When the call began.
+    pub(super) begun: Instant,
 }
 
 /// Makes [`Observe`].
 #[derive(Clone, Debug)]
 pub(super) struct ObserveLayer {
-    parts: Arc<ChannelParts>,
-    target: Arc<str>,
+    methods: ByPath<Recorded>,
+    target: Target,
+    tracer: Tracer,
 }
 
 impl ObserveLayer {
-    pub(super) fn new(parts: &Arc<ChannelParts>, target: Target) -> Self {
-        Self { parts: Arc::clone(parts), target: target.name().into() }
+    pub(super) fn new(parts: &ChannelParts, target: Target) -> Self {
+        let side = Side::Client { service: Arc::clone(&parts.caller), target: target.name().into() };
+        let methods = parts.methods.each(|method| Recorded::new(method, side.clone(), parts.metrics.clone()));
+        Self { methods, target, tracer: parts.tracer.clone() }
     }
 }
 
@@ -51,36 +57,34 @@ impl<S> Layer<S> for ObserveLayer {
 }
 
 /// Records every call that goes out.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Observe<S> {
     inner: S,
     shared: ObserveLayer,
 }
 
-impl<S, B> Service<Request<Body>> for Observe<S>
+impl<'a, S, B> Service<Request<Body>> for &'a Observe<S>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    &'a S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    B: http_body::Body,
 {
     type Response = Response<call::Body<B>>;
     type Error = Infallible;
-    type Future = call::CallFuture<S::Future>;
+    type Future = call::CallFuture<<&'a S as Service<Request<Body>>>::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let ObserveLayer { parts, target } = &self.shared;
-        let method = Arc::clone(parts.methods.at(request.uri().path()));
-        let trace = parts.tracer.start(SpanKind::Client, &method.label, Some(target), &context::trace());
+        let Observe { inner, shared } = *self;
+        let begun = Instant::now();
+        let recorded = Arc::clone(shared.methods.at(request.uri().path()));
+        let method = Arc::clone(&recorded.method);
+        let trace = shared.tracer.start(SpanKind::Client, method.label, Some(shared.target), &context::trace());
         inject(&trace, request.headers_mut());
-        let side = Side::Client {
-            service: Arc::clone(&parts.caller),
-            target: Arc::clone(target),
-            method: Arc::clone(&method.label),
-        };
-        let call = Call::start(side, parts.metrics.clone(), parts.tracer.is_on().then_some(trace));
-        request.extensions_mut().insert(OutboundCall { method });
-        call::CallFuture::new(self.inner.call(request), call)
+        let call = Call::start(recorded, begun, shared.tracer.is_on().then_some(trace));
+        request.extensions_mut().insert(OutboundCall { method, begun });
+        call::CallFuture::new({ inner }.call(request), call)
     }
 }

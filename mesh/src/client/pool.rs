@@ -135,11 +135,19 @@ impl Pool {
 impl Group {
     fn start(shared: &Shared, handle: &Handle) -> Self {
         let connections = shared.config.connections_per_loop.max(1);
+        // Somewhere in the list of endpoints, so that all loops together use all of them.
+        let first = fastrand::usize(..);
         let (sender, states) = watch::channel(vec![State::Connecting; connections]);
         let mut keepers = JoinSet::new();
         for index in 0..connections {
-            let keeper =
-                subchannel::keep(sender.clone(), index, shared.address.clone(), shared.config, shared.absence.clone());
+            let kept = subchannel::Kept {
+                index,
+                preferred: first.wrapping_add(index),
+                address: shared.address.clone(),
+                config: shared.config,
+                absence: shared.absence.clone(),
+            };
+            let keeper = subchannel::keep(sender.clone(), kept);
             keepers.spawn_on(keeper, handle);
         }
         Self { states, next: AtomicUsize::new(0), _keepers: keepers }

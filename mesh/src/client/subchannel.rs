@@ -28,20 +28,27 @@ pub(super) enum State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Absence(Arc<AtomicBool>);
 
-/// Keeps the connection at `index` of a group until the group is dropped.
-pub(super) async fn keep(
-    states: watch::Sender<Vec<State>>,
-    index: usize,
-    address: Address,
-    config: ClientConfig,
-    absence: Absence,
-) {
+/// One connection of a group.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Which one of the group.
+    pub(super) index: usize,
+    /// With which endpoint it begins.
+    pub(super) preferred: usize,
+    pub(super) address: Address,
+    pub(super) config: ClientConfig,
+    pub(super) absence: Absence,
+}
+
+/// Keeps a connection until its group is dropped.
+pub(super) async fn keep(states: watch::Sender<Vec<State>>, kept: Kept) {
+    let Kept { index, preferred, address, config, absence } = kept;
     let mut failures = 0_u32;
     let set = |state| states.send_modify(|states| states[index] = state);
     loop {
         // Another endpoint first after each failure, so that one that swallows packets is not tried for ever.
-        let preferred = index.wrapping_add(usize::try_from(failures).unwrap_or(0));
-        match connect(&address, preferred, &config).await {
+        let endpoint = preferred.wrapping_add(usize::try_from(failures).unwrap_or(0));
+        match connect(&address, endpoint, &config).await {
             Ok(connected) => {
                 failures = 0;
                 if absence.0.swap(false, Ordering::Relaxed) {

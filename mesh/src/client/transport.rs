@@ -4,18 +4,22 @@
 
 use std::{
     convert::Infallible,
+    pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
+use http_body::{Frame, SizeHint};
 use tonic::Status;
 use tower::Service;
 
-use super::{ChannelParts, pool::Pool};
+use super::{ChannelParts, observe::OutboundCall, pool::Pool};
 use crate::{
     Body,
+    context::Standpoint,
     directory::{Place, Target},
     identity::{Peer, Transport as PeerTransport},
     server::Inbound,
@@ -23,13 +27,8 @@ use crate::{
 };
 
 /// The innermost service of a channel.
-#[derive(Clone, Debug)]
-pub(super) struct Transport {
-    shared: Arc<Shared>,
-}
-
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Transport {
     parts: Arc<ChannelParts>,
     target: Target,
     way: OnceLock<Way>,
@@ -43,11 +42,9 @@ enum Way {
 
 impl Transport {
     pub(super) fn new(parts: Arc<ChannelParts>, target: Target) -> Self {
-        Self { shared: Arc::new(Shared { parts, target, way: OnceLock::new() }) }
+        Self { parts, target, way: OnceLock::new() }
     }
-}
 
-impl Shared {
     /// The place is looked up at the first call, when every service of the process has been started.
     fn way(&self) -> Result<&Way, Status> {
         if let Some(way) = self.way.get() {
@@ -63,7 +60,7 @@ impl Shared {
     }
 }
 
-impl Service<Request<Body>> for Transport {
+impl Service<Request<Body>> for &Transport {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
@@ -73,7 +70,7 @@ impl Service<Request<Body>> for Transport {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match self.shared.way() {
+        match self.way() {
             Ok(Way::Connections(pool)) => {
                 let pool = pool.clone();
                 Box::pin(
@@ -81,11 +78,41 @@ impl Service<Request<Body>> for Transport {
                 )
             }
             Ok(Way::InProcess(inbound)) => {
-                let principal = self.shared.parts.principal.clone();
+                let principal = self.parts.principal.clone();
                 request.extensions_mut().insert(Peer { principal, transport: PeerTransport::InProcess });
-                inbound.clone().call(request)
+                inbound.take(made_by_its_caller(request))
             }
             Err(lost) => Box::pin(std::future::ready(Ok(status::response_of(&lost)))),
         }
+    }
+}
+
+/// A request whose messages are made in the caller's context, although the callee asks for them. One message is there
+/// before its call is, or needs no context.
+fn made_by_its_caller(request: Request<Body>) -> Request<Body> {
+    let streams = request.extensions().get::<OutboundCall>().is_none_or(|call| call.method.client_streaming);
+    if streams { request.map(|inner| Body::new(Made { inner, caller: Standpoint::here() })) } else { request }
+}
+
+struct Made {
+    inner: Body,
+    caller: Standpoint,
+}
+
+impl http_body::Body for Made {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Self { inner, caller } = &mut *self;
+        caller.enter(|| Pin::new(inner).poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }

@@ -15,6 +15,7 @@ use std::{
 
 use http::{Request, Response};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use rustix::io::Errno;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -80,9 +81,9 @@ pub(crate) async fn accept<S>(
     S::Future: Send + 'static,
 {
     let label = ByService { service: name };
-    let accepted: Counter = metrics.connections_accepted.get_or_create(&label).clone();
-    let errors: Counter = metrics.accept_errors.get_or_create(&label).clone();
-    let gauge: Gauge = metrics.connections.get_or_create(&label).clone();
+    let accepted: Counter = metrics.all.connections_accepted.get_or_create(&label).clone();
+    let errors: Counter = metrics.all.accept_errors.get_or_create(&label).clone();
+    let gauge: Gauge = metrics.all.connections.get_or_create(&label).clone();
     let places = Arc::new(Semaphore::new(acceptor.config.connections_max));
     let failures = AtomicUsize::new(0);
     loop {
@@ -136,12 +137,26 @@ where
     drop(counted);
 }
 
-/// Errors that belong to the connection that was about to be accepted.
+/// Errors that belong to the connection that was about to be accepted. Linux reports what went wrong on its network too,
+/// and says to treat that like a peer that is gone (accept(2), *Error handling*).
 fn is_of_one_peer(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
     matches!(
-        error.kind(),
-        Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused | Kind::Interrupted
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNABORTED
+                | Errno::CONNRESET
+                | Errno::CONNREFUSED
+                | Errno::INTR
+                | Errno::PERM
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::TIMEDOUT
+        )
     )
 }
 
@@ -163,8 +178,11 @@ mod tests {
 
     #[test]
     fn only_a_lack_of_resources_makes_the_loop_wait() {
-        assert!(is_of_one_peer(&io::ErrorKind::ConnectionAborted.into()));
-        const EMFILE: i32 = 24;
-        assert!(!is_of_one_peer(&io::Error::from_raw_os_error(EMFILE)));
+        for of_one in [Errno::CONNABORTED, Errno::PROTO, Errno::NETDOWN, Errno::HOSTUNREACH] {
+            assert!(is_of_one_peer(&of_one.into()), "{of_one}");
+        }
+        for of_all in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert!(!is_of_one_peer(&of_all.into()), "{of_all}");
+        }
     }
 }

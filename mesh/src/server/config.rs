@@ -18,10 +18,15 @@ impl Default for InboundConfig {
 /// Limits of a listener and of its connections. hyper's own defaults are not relied on (RUSTSEC-2024-0003).
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionConfig {
-    /// Connections open at once; the next one waits in the kernel's queue. 10,000.
+    /// Connections open at once on a listener; the next one waits in the kernel's queue. 10,000.
+    ///
+    /// What peers can make a process hold is this many times `connection_window` of unread requests, and as much again as
+    /// `send_buffer_max` for each open stream of unread answers: lower it where memory is short.
     pub connections_max: usize,
-    /// How long a peer may take to say which protocol it speaks, and an HTTP/1 peer to send its headers. 5 s.
+    /// How long a peer may take to say which protocol it speaks. 5 s.
     pub handshake_timeout: Duration,
+    /// How long an HTTP/1 peer may be idle between two requests, and how long it may take for the headers of one. 60 s.
+    pub http1_idle_max: Duration,
     /// Streams open at once on a connection (HTTP/2 MAX_CONCURRENT_STREAMS). 1,000.
     pub streams_max: u32,
     /// Streams that the peer reset before they were accepted; more of them end the connection. 20.
@@ -32,7 +37,7 @@ pub struct ConnectionConfig {
     pub header_bytes_max: u32,
     /// Flow control window of a stream. 1 MiB.
     pub stream_window: u32,
-    /// Flow control window of a connection. 4 MiB.
+    /// Flow control window of a connection: the most that its unread requests take of memory. 1 MiB.
     pub connection_window: u32,
     /// Bytes of answers that wait for a slow peer, a stream. 256 KiB.
     pub send_buffer_max: usize,
@@ -51,12 +56,13 @@ impl Default for ConnectionConfig {
         Self {
             connections_max: 10_000,
             handshake_timeout: Duration::from_secs(5),
+            http1_idle_max: Duration::from_secs(60),
             streams_max: 1_000,
             pending_resets_max: 20,
             local_resets_max: 1_024,
             header_bytes_max: 16 * 1024,
             stream_window: 1024 * 1024,
-            connection_window: 4 * 1024 * 1024,
+            connection_window: 1024 * 1024,
             send_buffer_max: 256 * 1024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),

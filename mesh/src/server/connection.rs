@@ -85,7 +85,7 @@ pub(super) async fn serve<IO, S>(
 
 fn builder(config: &ConnectionConfig, protocol: Protocol) -> auto::Builder<Bounded> {
     let mut builder = auto::Builder::new(Bounded(protocol));
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(config.handshake_timeout);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(config.http1_idle_max);
     builder
         .http2()
         .timer(TokioTimer::new())

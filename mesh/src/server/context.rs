@@ -3,11 +3,11 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 
 use super::observe::InboundCall;
 use crate::{
-    context::{self, CallContext},
+    context::{self, CallContext, Scoped},
     identity::{Peer, Principal},
 };
 
@@ -32,35 +32,57 @@ impl<S> Layer<S> for InContextLayer {
 }
 
 /// Runs every handler in its call's context.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct InContext<S> {
     inner: S,
 }
 
-impl<S, B> Service<Request<crate::Body>> for InContext<S>
+impl<'a, S, B> Service<Request<crate::Body>> for &'a InContext<S>
 where
-    S: Service<Request<crate::Body>, Response = Response<B>, Error = Infallible>,
-    S::Future: Send + 'static,
+    &'a S: Service<Request<crate::Body>, Response = Response<B>, Error = Infallible>,
 {
     type Response = Response<Body<B>>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body<B>>, Infallible>>;
+    type Future = InContextFuture<<&'a S as Service<Request<crate::Body>>>::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<crate::Body>) -> Self::Future {
+        let mut inner = &self.inner;
         let principal =
             request.extensions().get::<Peer>().map_or_else(Principal::anonymous, |peer| peer.principal.clone());
         let call = request.extensions().get::<InboundCall>().expect("the record is outside of this layer");
-        let streams = call.method.server_streaming;
-        let context = CallContext { deadline: call.deadline, trace: call.trace.clone(), principal };
-        let kept = streams.then(|| context.clone());
+        let streams = call.recorded.method.server_streaming;
+        let context = Arc::new(CallContext { deadline: call.deadline, trace: call.trace.clone(), principal });
+        let kept = streams.then(|| Arc::clone(&context));
         // A service may do its work before it returns its future, and that is inside the call too.
-        let handler = context::enter(&context, || self.inner.call(request));
-        let handler = context::scope(context, handler);
-        Box::pin(async move { Ok(handler.await?.map(|inner| Body { inner, context: kept })) })
+        let handler = context::enter(&context, || inner.call(request));
+        InContextFuture { handler: context::scope_shared(context, handler), kept }
+    }
+}
+
+pin_project! {
+    /// A handler in its call's context.
+    pub(super) struct InContextFuture<F> {
+        #[pin]
+        handler: Scoped<F>,
+        kept: Option<Arc<CallContext>>,
+    }
+}
+
+impl<F, B> Future for InContextFuture<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+{
+    type Output = Result<Response<Body<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.handler.poll(cx))?;
+        let context = this.kept.take();
+        Poll::Ready(Ok(response.map(|inner| Body { inner, context })))
     }
 }
 
@@ -70,7 +92,7 @@ pin_project! {
     pub(super) struct Body<B> {
         #[pin]
         inner: B,
-        context: Option<CallContext>,
+        context: Option<Arc<CallContext>>,
     }
 }
 

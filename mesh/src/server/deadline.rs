@@ -5,13 +5,11 @@
 
 use std::{
     convert::Infallible,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Request, Response};
-use tokio::time::Instant;
 use tonic::Status;
 use tower::{Layer, Service};
 
@@ -42,44 +40,42 @@ impl<S> Layer<S> for DeadlineLayer {
 }
 
 /// Ends every call at its deadline.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Deadline<S> {
     inner: S,
     default_timeout: Duration,
 }
 
-impl<S, B> Service<Request<Body>> for Deadline<S>
+impl<'a, S, B> Service<Request<Body>> for &'a Deadline<S>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    &'a S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
     B: http_body::Body<Data = bytes::Bytes, Error = Status> + Send + 'static,
 {
     type Response = Response<deadline::Body<B>>;
     type Error = Infallible;
-    type Future = deadline::DeadlineFuture<S::Future>;
+    type Future = deadline::DeadlineFuture<<&'a S as Service<Request<Body>>>::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let now = Instant::now();
-        let timeout = deadline::read(request.headers());
+        let Deadline { inner, default_timeout } = *self;
         let call = request.extensions_mut().get_mut::<InboundCall>().expect("the record is outside of this layer");
-        let method = Arc::clone(&call.method.label);
-        let default = call.method.is_unary().then_some(self.default_timeout);
-        let timeout = match timeout {
+        let method = call.recorded.method.label;
+        let default = call.recorded.method.is_unary().then_some(*default_timeout);
+        let timeout = match call.timeout {
             Ok(timeout) => timeout.or(default),
             Err(malformed) => {
                 return deadline::DeadlineFuture::refused(method, Status::invalid_argument(malformed.to_string()));
             }
         };
         if timeout == Some(Duration::ZERO) {
-            let status = exceeded(&method);
-            return deadline::DeadlineFuture::refused(method, status);
+            return deadline::DeadlineFuture::refused(method, exceeded(method));
         }
         // A timeout beyond what an instant can hold is no limit.
-        let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+        let deadline = timeout.and_then(|timeout| call.begun.checked_add(timeout));
         call.deadline = deadline;
-        deadline::DeadlineFuture::new(self.inner.call(request), deadline, method)
+        deadline::DeadlineFuture::new({ inner }.call(request), deadline, method)
     }
 }

@@ -145,4 +145,13 @@ mod tests {
         drop(served);
         assert!(!path.exists());
     }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_socket_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        std::fs::write(&path, b"precious").unwrap();
+        assert!(Listener::bind(&ListenAddress::Unix(path.clone())).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
 }

@@ -7,6 +7,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -17,8 +18,9 @@ use tower::{Layer, Service};
 
 use crate::{
     Body,
-    call::{self, Call, Side},
-    methods::{Method, Methods},
+    call::{self, Call, Recorded, Side},
+    deadline::{self, ParseTimeoutError},
+    methods::{ByPath, Methods},
     metrics::{ByService, Metrics},
     telemetry::{Tracer, extract},
 };
@@ -26,28 +28,32 @@ use crate::{
 /// What the layers below know of a call; in the request's extensions.
 #[derive(Clone, Debug)]
 pub(super) struct InboundCall {
-    /// What the contract says of the method.
-    pub(super) method: Arc<Method>,
+    /// What all calls of the method share, its contract's words among it.
+    pub(super) recorded: Arc<Recorded>,
+    /// When the headers came in.
+    pub(super) begun: Instant,
+    /// How long the caller waits, as it said.
+    pub(super) timeout: Result<Option<Duration>, ParseTimeoutError>,
     /// The trace with the call's own span.
     pub(super) trace: TraceContext,
-    /// When the caller stops waiting.
+    /// When the call ends, whoever said so.
     pub(super) deadline: Option<Instant>,
 }
 
 /// Makes [`Observe`].
 #[derive(Clone, Debug)]
 pub(super) struct ObserveLayer {
-    service: Arc<str>,
-    methods: Methods,
-    metrics: Metrics,
+    methods: ByPath<Recorded>,
     started: Counter,
     tracer: Tracer,
 }
 
 impl ObserveLayer {
-    pub(super) fn new(service: Arc<str>, methods: Methods, metrics: Metrics, tracer: Tracer) -> Self {
-        let started = metrics.server_started.get_or_create(&ByService { service: Arc::clone(&service) }).clone();
-        Self { service, methods, metrics, started, tracer }
+    pub(super) fn new(service: &Arc<str>, methods: &Methods, metrics: &Metrics, tracer: Tracer) -> Self {
+        let started = metrics.all.server_started.get_or_create(&ByService { service: Arc::clone(service) }).clone();
+        let side = Side::Server { service: Arc::clone(service) };
+        let methods = methods.each(|method| Recorded::new(method, side.clone(), metrics.clone()));
+        Self { methods, started, tracer }
     }
 }
 
@@ -55,41 +61,41 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Observe<S> {
-        Observe { inner, shared: Arc::new(self.clone()) }
+        Observe { inner, shared: self.clone() }
     }
 }
 
 /// Records every call that comes in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Observe<S> {
     inner: S,
-    shared: Arc<ObserveLayer>,
+    shared: ObserveLayer,
 }
 
-impl<S, B> Service<Request<Body>> for Observe<S>
+impl<'a, S, B> Service<Request<Body>> for &'a Observe<S>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    &'a S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    B: http_body::Body,
 {
     type Response = Response<call::Body<B>>;
     type Error = Infallible;
-    type Future = call::CallFuture<S::Future>;
+    type Future = call::CallFuture<<&'a S as Service<Request<Body>>>::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let shared = &self.shared;
-        let method = Arc::clone(shared.methods.at(request.uri().path()));
-        let parent = extract(request.headers());
-        let trace = shared.tracer.start(SpanKind::Server, &method.label, None, &parent);
+        let Observe { inner, shared } = *self;
+        let begun = Instant::now();
+        let recorded = Arc::clone(shared.methods.at(request.uri().path()));
+        let trace = shared.tracer.start(SpanKind::Server, recorded.method.label, None, &extract(request.headers()));
         shared.started.inc();
-        let side = Side::Server { service: Arc::clone(&shared.service), method: Arc::clone(&method.label) };
+        let timeout = deadline::read(request.headers());
+        let said = timeout.ok().flatten().and_then(|timeout| begun.checked_add(timeout));
         let span = shared.tracer.is_on().then(|| trace.clone());
-        let call = Call::start(side, shared.metrics.clone(), span);
-        let timeout = crate::deadline::read(request.headers()).ok().flatten();
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        request.extensions_mut().insert(InboundCall { method, trace, deadline: None });
-        call::CallFuture::new(self.inner.call(request), call.until(deadline))
+        let call = Call::start(Arc::clone(&recorded), begun, span).until(said);
+        request.extensions_mut().insert(InboundCall { recorded, begun, timeout, trace, deadline: None });
+        call::CallFuture::new({ inner }.call(request), call)
     }
 }

@@ -1,6 +1,6 @@
-//! Turns a panic into INTERNAL for one call, counts it, and takes nothing else down.
+//! Turns a panic into a failure of one call, counts it, and takes nothing else down.
 //!
-//! Innermost. The message goes to the log, never onto the wire.
+//! Innermost. The message goes to the log, never onto the wire: a gRPC caller reads INTERNAL, a browser 500.
 
 use std::{
     any::Any,
@@ -12,14 +12,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, future::BoxFuture};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use prometheus_client::metrics::counter::Counter;
 use tonic::Status;
 use tower::{Layer, Service};
 
+use super::connection::Protocol;
 use crate::{
     Body as MeshBody,
     metrics::{ByService, Metrics},
@@ -28,13 +28,15 @@ use crate::{
 
 /// Makes [`CatchPanic`].
 #[derive(Clone, Debug)]
-pub(super) struct CatchPanicLayer {
+pub(crate) struct CatchPanicLayer {
     panics: Counter,
+    protocol: Protocol,
 }
 
 impl CatchPanicLayer {
-    pub(super) fn new(metrics: &Metrics, service: &Arc<str>) -> Self {
-        Self { panics: metrics.server_panics.get_or_create(&ByService { service: Arc::clone(service) }).clone() }
+    pub(crate) fn new(metrics: &Metrics, service: &Arc<str>, protocol: Protocol) -> Self {
+        let label = ByService { service: Arc::clone(service) };
+        Self { panics: metrics.all.server_panics.get_or_create(&label).clone(), protocol }
     }
 }
 
@@ -42,59 +44,149 @@ impl<S> Layer<S> for CatchPanicLayer {
     type Service = CatchPanic<S>;
 
     fn layer(&self, inner: S) -> CatchPanic<S> {
-        CatchPanic { inner, panics: self.panics.clone() }
+        CatchPanic { inner, shared: self.clone() }
     }
 }
 
 /// Catches the panics of handlers and of the bodies they return.
 #[derive(Clone, Debug)]
-pub(super) struct CatchPanic<S> {
+pub(crate) struct CatchPanic<S> {
     inner: S,
-    panics: Counter,
+    shared: CatchPanicLayer,
+}
+
+impl<'a, S> Service<Request<MeshBody>> for &'a CatchPanic<S>
+where
+    &'a S: Service<Request<MeshBody>, Response = Response<MeshBody>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = CatchPanicFuture<<&'a S as Service<Request<MeshBody>>>::Future>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<MeshBody>) -> Self::Future {
+        let mut inner = &self.inner;
+        CatchPanicFuture::new(&self.shared, request, |request| inner.call(request))
+    }
 }
 
 impl<S> Service<Request<MeshBody>> for CatchPanic<S>
 where
     S: Service<Request<MeshBody>, Response = Response<MeshBody>, Error = Infallible>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = CatchPanicFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<MeshBody>) -> Self::Future {
-        let path = request.uri().path().to_owned();
-        let panics = self.panics.clone();
-        // A handler that panicked is dropped and never touched again, so what it left half done is not seen.
-        let handler = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        Box::pin(async move {
-            let response = match handler.await {
-                Ok(response) => response?,
-                Err(panic) => status::response_of(&report(&panics, &path, &*panic)),
-            };
-            Ok(response.map(|inner| Body { inner: Some(inner), panics, path }))
-        })
+        let Self { inner, shared } = self;
+        CatchPanicFuture::new(shared, request, |request| inner.call(request))
     }
 }
 
-fn report(panics: &Counter, path: &str, panic: &(dyn Any + Send)) -> Status {
-    panics.inc();
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(method = path, panic = text.unwrap_or("no message"), "handler panicked");
-    Status::internal("internal error")
+/// What is said of a panic, and where.
+#[derive(Debug)]
+struct Report {
+    panics: Counter,
+    protocol: Protocol,
+    path: Option<PathAndQuery>,
+}
+
+impl Report {
+    /// Counts and logs a panic. What was left half done is dropped and never touched again, so nobody sees it.
+    fn caught(&self, panic: &(dyn Any + Send)) -> Status {
+        self.panics.inc();
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let method = self.path.as_ref().map_or("/", PathAndQuery::path);
+        tracing::error!(method, panic = text.unwrap_or("no message"), "handler panicked");
+        Status::internal("internal error")
+    }
+
+    fn answer(&self, panic: &(dyn Any + Send)) -> Response<MeshBody> {
+        let failure = self.caught(panic);
+        match self.protocol {
+            Protocol::Grpc => status::response_of(&failure),
+            Protocol::Http => {
+                let mut page = Response::new(MeshBody::new(http_body_util::Full::from("internal error\n")));
+                *page.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+                page
+            }
+        }
+    }
+
+    /// The end of a body that panicked. Half a page is no page, so its connection or stream is broken off.
+    fn end(&self, panic: &(dyn Any + Send)) -> Result<Frame<Bytes>, Status> {
+        let failure = self.caught(panic);
+        match self.protocol {
+            Protocol::Grpc => Ok(status::trailers_of(&failure)),
+            Protocol::Http => Err(failure),
+        }
+    }
 }
 
 pin_project! {
-    /// A body whose panic ends it with INTERNAL.
+    /// A handler whose panic is its answer.
+    pub(crate) struct CatchPanicFuture<F> {
+        #[pin]
+        handler: Option<F>,
+        // What came of making the handler, where there is none.
+        panic: Option<Box<dyn Any + Send>>,
+        report: Option<Report>,
+    }
+}
+
+impl<F> CatchPanicFuture<F> {
+    fn new(shared: &CatchPanicLayer, request: Request<MeshBody>, call: impl FnOnce(Request<MeshBody>) -> F) -> Self {
+        let CatchPanicLayer { panics, protocol } = shared;
+        let path = request.uri().path_and_query().cloned();
+        let report = Some(Report { panics: panics.clone(), protocol: *protocol, path });
+        match catch_unwind(AssertUnwindSafe(|| call(request))) {
+            Ok(handler) => Self { handler: Some(handler), panic: None, report },
+            Err(panic) => Self { handler: None, panic: Some(panic), report },
+        }
+    }
+}
+
+impl<F> Future for CatchPanicFuture<F>
+where
+    F: Future<Output = Result<Response<MeshBody>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let polled = match this.handler.as_mut().as_pin_mut() {
+            Some(handler) => catch_unwind(AssertUnwindSafe(|| handler.poll(cx))),
+            None => Err(this.panic.take().expect("polled after it was ready")),
+        };
+        let outcome = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(response)) => Ok(response?),
+            Err(panic) => Err(panic),
+        };
+        let report = this.report.take().expect("polled after it was ready");
+        let response = outcome.unwrap_or_else(|panic| {
+            this.handler.set(None);
+            report.answer(&*panic)
+        });
+        Poll::Ready(Ok(response.map(|inner| Body { inner: Some(inner), report })))
+    }
+}
+
+pin_project! {
+    /// A body whose panic is its end.
     #[derive(Debug)]
-    pub(super) struct Body {
+    pub(crate) struct Body {
         inner: Option<MeshBody>,
-        panics: Counter,
-        path: String,
+        report: Report,
     }
 }
 
@@ -109,7 +201,7 @@ impl http_body::Body for Body {
             Ok(frame) => frame,
             Err(panic) => {
                 *this.inner = None;
-                Poll::Ready(Some(Ok(status::trailers_of(&report(this.panics, this.path, &*panic)))))
+                Poll::Ready(Some(this.report.end(&*panic)))
             }
         }
     }

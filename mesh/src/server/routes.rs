@@ -68,7 +68,7 @@ where
     Arc::new(move |request| Box::pin(server.clone().call(request)))
 }
 
-impl Service<Request<Body>> for Routes {
+impl Service<Request<Body>> for &Routes {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answer;

@@ -43,28 +43,29 @@ impl<S> Layer<S> for StreamsLayer {
 }
 
 /// Ends every stream when the process drains.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Streams<S> {
     inner: S,
     drain: Drain,
 }
 
-impl<S, B> Service<Request<crate::Body>> for Streams<S>
+impl<'a, S, B> Service<Request<crate::Body>> for &'a Streams<S>
 where
-    S: Service<Request<crate::Body>, Response = Response<B>, Error = Infallible>,
+    &'a S: Service<Request<crate::Body>, Response = Response<B>, Error = Infallible>,
 {
     type Response = Response<Body<B>>;
     type Error = Infallible;
-    type Future = StreamsFuture<S::Future>;
+    type Future = StreamsFuture<<&'a S as Service<Request<crate::Body>>>::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<crate::Body>) -> Self::Future {
-        let streams = request.extensions().get::<InboundCall>().is_some_and(|call| !call.method.is_unary());
-        let draining = streams.then(|| closing(self.drain.clone()));
-        StreamsFuture { inner: Some(self.inner.call(request)), draining }
+        let Streams { inner, drain } = *self;
+        let streams = request.extensions().get::<InboundCall>().is_some_and(|call| !call.recorded.method.is_unary());
+        let draining = streams.then(|| closing(drain.clone()));
+        StreamsFuture { inner: Some({ inner }.call(request)), draining }
     }
 }
 

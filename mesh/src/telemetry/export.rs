@@ -21,26 +21,33 @@ use prometheus_client::metrics::counter::Counter;
 
 use crate::metrics::{DroppedSpans, Metrics};
 
-/// Spans that wait for export; the SDK's 65,536 would be 24 MB.
-const QUEUE_MAX: usize = 4_096;
-
-/// Batches `exporter`'s spans, counting what is lost into `metrics`.
+/// Batches `exporter`'s spans, at most `queue_max` of them, counting what is lost into `metrics`.
 pub(super) fn counted_batches<E: SpanExporter + 'static>(
     exporter: E,
     metrics: &Metrics,
+    queue_max: usize,
 ) -> impl SpanProcessor + use<E> {
-    let dropped = |reason| metrics.spans_dropped.get_or_create(&DroppedSpans { reason }).clone();
     let queued = Arc::new(AtomicUsize::new(0));
-    let exporter = CountedExporter { inner: exporter, queued: Arc::clone(&queued), failed: dropped("export_failed") };
-    let config = BatchConfigBuilder::default().with_max_queue_size(QUEUE_MAX).build();
+    let exporter = CountedExporter { inner: exporter, queued: Arc::clone(&queued), failed: failed(metrics) };
+    let config = BatchConfigBuilder::default().with_max_queue_size(queue_max).build();
     let inner = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
-    CountedProcessor { inner, queued, overflowed: dropped("queue_full") }
+    CountedProcessor { inner, queued, queue_max, overflowed: dropped(metrics, "queue_full") }
+}
+
+/// Counts the spans that no collector took.
+pub(super) fn failed(metrics: &Metrics) -> Counter {
+    dropped(metrics, "export_failed")
+}
+
+fn dropped(metrics: &Metrics, reason: &'static str) -> Counter {
+    metrics.all.spans_dropped.get_or_create(&DroppedSpans { reason }).clone()
 }
 
 #[derive(Debug)]
 struct CountedProcessor<P> {
     inner: P,
     queued: Arc<AtomicUsize>,
+    queue_max: usize,
     overflowed: Counter,
 }
 
@@ -50,7 +57,7 @@ impl<P: SpanProcessor> SpanProcessor for CountedProcessor<P> {
     }
 
     fn on_end(&self, span: SpanData) {
-        if self.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE_MAX {
+        if self.queued.fetch_add(1, Ordering::Relaxed) >= self.queue_max {
             self.queued.fetch_sub(1, Ordering::Relaxed);
             self.overflowed.inc();
         } else {
@@ -122,7 +129,7 @@ mod tests {
     #[test]
     fn every_span_that_the_collector_does_not_take_is_counted() {
         let metrics = Metrics::default();
-        let provider = SdkTracerProvider::builder().with_span_processor(counted_batches(Away, &metrics)).build();
+        let provider = SdkTracerProvider::builder().with_span_processor(counted_batches(Away, &metrics, 4_096)).build();
         let tracer = provider.tracer("test");
         for _ in 0..10_000 {
             drop(tracer.start("span"));
@@ -131,7 +138,7 @@ mod tests {
         let _outcome = provider.force_flush().is_ok();
         let lost: u64 = ["queue_full", "export_failed"]
             .iter()
-            .map(|reason| metrics.spans_dropped.get_or_create(&DroppedSpans { reason }).get())
+            .map(|reason| metrics.all.spans_dropped.get_or_create(&DroppedSpans { reason }).get())
             .sum();
         assert_eq!(lost, 10_000);
     }

@@ -1,16 +1,20 @@
 //! Log lines, as text or as JSON, each with the id of the trace it was written in.
 
-use std::str::FromStr;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    str::FromStr,
+    sync::Once,
+};
 
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer as _,
-    filter::filter_fn,
+    EnvFilter, Layer,
+    filter::{FilterExt as _, filter_fn},
     fmt::{
-        FmtContext, FormatEvent, FormatFields,
-        format::{self, DefaultFields, Writer},
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::{self, Writer},
     },
     layer::SubscriberExt as _,
     registry::LookupSpan,
@@ -51,41 +55,86 @@ impl std::fmt::Display for Format {
 }
 
 pub(super) fn install(config: &Config, tracer: Option<SdkTracer>) -> Result<(), SetupError> {
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let subscriber = subscriber(config, tracer, std::io::stderr, terminal)?;
+    // A test binary has one subscriber, whoever came first.
+    let first = subscriber.try_init().is_ok();
+    if first && config.format == Format::Json {
+        log_panics();
+    }
+    Ok(())
+}
+
+/// Writes log lines to `writer`, and hands spans to `tracer`. `LOG` chooses lines only: what is traced is the sampler's.
+pub(super) fn subscriber<W>(
+    config: &Config,
+    tracer: Option<SdkTracer>,
+    writer: W,
+    colours: bool,
+) -> Result<impl Subscriber + Send + Sync + use<W>, SetupError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_new(&config.filter)
         .map_err(|source| SetupError::Filter { filter: config.filter.clone(), source })?;
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // Log lines take no spans, so that without an exporter a span costs nothing at all.
-    let events = || filter_fn(|metadata| metadata.is_event());
-    let text = (config.format == Format::Text)
-        .then(|| lines(terminal).event_format(WithTrace(format::format().with_ansi(terminal), Format::Text)));
-    let json = (config.format == Format::Json).then(|| {
-        let object = format::format().json().flatten_event(true).with_current_span(false).with_span_list(false);
-        lines(terminal).fmt_fields(format::JsonFields::new()).event_format(WithTrace(object, Format::Json))
-    });
+    let events = filter_fn(|metadata| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
+    let lines = lines(config.format, writer, colours).with_filter(filter.and(events));
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(|metadata| metadata.is_span()))
+            .with_filter(filter_fn(is_traced).with_max_level_hint(LevelFilter::INFO))
     });
-    // A test binary has one subscriber, whoever came first.
-    let _first = tracing_subscriber::registry()
-        .with(filter)
-        .with(text.with_filter(events()))
-        .with(json.with_filter(events()))
-        .with(spans)
-        .try_init()
-        .is_ok();
-    Ok(())
+    Ok(tracing_subscriber::registry().with(lines).with(spans))
 }
 
-fn lines<S>(
-    terminal: bool,
-) -> tracing_subscriber::fmt::Layer<S, DefaultFields, format::Format, fn() -> std::io::Stderr> {
-    let writer: fn() -> std::io::Stderr = std::io::stderr;
-    tracing_subscriber::fmt::Layer::default().with_writer(writer).with_ansi(terminal)
+/// Spans of the application. Those of the libraries that carry calls would be traced for the exporter's own calls too,
+/// which would then never end.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    let library = metadata.target().split("::").next().unwrap_or_default();
+    let carries = matches!(library, "h2" | "hyper" | "hyper_util" | "tonic" | "tower");
+    metadata.is_span() && *metadata.level() <= Level::INFO && !carries && !library.starts_with("opentelemetry")
+}
+
+fn lines<S, W>(kind: Format, writer: W, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours);
+    match kind {
+        Format::Text => layer.event_format(WithTrace(format::format().with_ansi(colours), kind)).boxed(),
+        Format::Json => {
+            let object = format::format().json().flatten_event(true).with_current_span(false).with_span_list(false);
+            layer.fmt_fields(format::JsonFields::new()).event_format(WithTrace(object, kind)).boxed()
+        }
+    }
+}
+
+/// Makes a log line of every panic: whoever reads JSON cannot read what the standard library writes. That is still
+/// written where `LOG` leaves errors out. There is a backtrace where `RUST_BACKTRACE` asks for one.
+fn log_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let standard = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !tracing::event_enabled!(Level::ERROR) {
+                return standard(panic);
+            }
+            let (backtrace, thread) = (Backtrace::capture(), std::thread::current());
+            let captured = backtrace.status() == BacktraceStatus::Captured;
+            tracing::error!(
+                panic = panic.payload_as_str().unwrap_or("no message"),
+                location = panic.location().map(tracing::field::display),
+                thread = thread.name().unwrap_or("unnamed"),
+                backtrace = captured.then(|| tracing::field::display(&backtrace)),
+                "thread panicked"
+            );
+        }));
+    });
 }
 
 /// A library's format with the trace added at the end of each line.
@@ -116,19 +165,27 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use opentelemetry::{
         Context,
         trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState},
     };
-    use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
 
+    /// Log lines that a test reads.
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        /// The objects that were written, one a line.
+        pub(crate) fn objects(&self) -> Vec<serde_json::Value> {
+            let written = self.0.lock().unwrap().clone();
+            written.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
+        }
+    }
 
     impl std::io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -149,23 +206,39 @@ mod tests {
         }
     }
 
+    fn config(filter: &str) -> Config {
+        Config { service_name: "test".into(), service_attribute: None, filter: filter.into(), format: Format::Json }
+    }
+
     #[test]
     fn a_json_line_written_inside_a_trace_is_one_object_with_its_ids() {
         let lines = Lines::default();
-        let layer = tracing_subscriber::fmt::layer()
-            .with_writer(lines.clone())
-            .fmt_fields(format::JsonFields::new())
-            .event_format(WithTrace(format::format().json().flatten_event(true), Format::Json));
+        let subscriber = subscriber(&config("info"), None, lines.clone(), false).unwrap();
         let (trace_id, span_id) = (TraceId::from(7), SpanId::from(9));
         let span = SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, true, TraceState::default());
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        tracing::subscriber::with_default(subscriber, || {
             let _inside = Context::new().with_remote_span_context(span).attach();
             tracing::info!(order = 5, "kept");
+            tracing::debug!("left out");
         });
-        let written = lines.0.lock().unwrap().clone();
-        let line: serde_json::Value = serde_json::from_slice(&written).unwrap();
-        assert_eq!(line["trace_id"], trace_id.to_string());
-        assert_eq!(line["order"], 5);
-        assert_eq!(line["message"], "kept");
+        let written = lines.objects();
+        assert_eq!(written.len(), 1);
+        assert_eq!(written[0]["trace_id"], trace_id.to_string());
+        assert_eq!(written[0]["order"], 5);
+        assert_eq!(written[0]["message"], "kept");
+    }
+
+    #[test]
+    fn a_panic_is_one_json_line_among_the_others() {
+        let lines = Lines::default();
+        let subscriber = subscriber(&config("info"), None, lines.clone(), false).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            log_panics();
+            std::panic::catch_unwind(|| panic!("a {} too far", "bridge")).unwrap_err();
+        });
+        let written = lines.objects();
+        assert_eq!(written.len(), 1);
+        assert_eq!((&written[0]["level"], &written[0]["panic"]), (&"ERROR".into(), &"a bridge too far".into()));
+        assert!(written[0]["location"].as_str().unwrap().contains("log.rs"));
     }
 }

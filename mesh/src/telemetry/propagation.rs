@@ -3,16 +3,20 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context as TraceContext,
-    propagation::{Extractor, Injector, TextMapPropagator as _},
-    trace::TraceContextExt as _,
+    propagation::{Extractor, TextMapPropagator as _},
+    trace::{SpanContext, TraceContextExt as _},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// The caller's trace, where its headers carry one (W3C Trace Context); empty otherwise. For servers that are not the
 /// mesh's own, such as web pages: attached while a span is made, it is that span's parent.
 #[must_use]
 pub fn extract(headers: &HeaderMap) -> TraceContext {
-    if !headers.contains_key("traceparent") {
+    if !headers.contains_key(&TRACEPARENT) {
         return TraceContext::new();
     }
     TraceContextPropagator::new().extract_with_context(&TraceContext::new(), &Headers(headers))
@@ -20,10 +24,37 @@ pub fn extract(headers: &HeaderMap) -> TraceContext {
 
 /// Writes the current span into the headers; whatever stood there was another hop's.
 pub(crate) fn inject(trace: &TraceContext, headers: &mut HeaderMap) {
-    if trace.span().span_context().is_valid() {
-        headers.remove("tracestate");
-        TraceContextPropagator::new().inject_context(trace, &mut HeadersMut(headers));
+    let span = trace.span();
+    let span = span.span_context();
+    if !span.is_valid() {
+        return;
     }
+    if let Ok(value) = HeaderValue::from_bytes(&traceparent(span)) {
+        headers.insert(&TRACEPARENT, value);
+    }
+    match span.trace_state().header() {
+        state if state.is_empty() => drop(headers.remove(&TRACESTATE)),
+        state => {
+            if let Ok(value) = HeaderValue::try_from(state) {
+                headers.insert(&TRACESTATE, value);
+            }
+        }
+    }
+}
+
+/// A span as the header writes it: `00-<trace id>-<span id>-<flags>`.
+pub(crate) fn traceparent(span: &SpanContext) -> [u8; 55] {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    let mut hex = |at: usize, bytes: &[u8]| {
+        for (byte, digits) in bytes.iter().zip(text[at..].chunks_exact_mut(2)) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 15)];
+        }
+    };
+    hex(3, &span.trace_id().to_bytes());
+    hex(36, &span.span_id().to_bytes());
+    hex(53, &[span.trace_flags().to_u8()]);
+    text
 }
 
 struct Headers<'a>(&'a HeaderMap);
@@ -35,16 +66,6 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-struct HeadersMut<'a>(&'a mut HeaderMap);
-
-impl Injector for HeadersMut<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
     }
 }
 
@@ -63,6 +84,17 @@ mod tests {
         inject(&trace, &mut out);
         assert_eq!(out["traceparent"], parent);
         assert_eq!(out["tracestate"], "a=b");
+    }
+
+    #[test]
+    fn a_trace_without_a_state_sends_none_and_not_the_one_of_another_hop() {
+        let mut headers = HeaderMap::new();
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+        headers.insert("traceparent", HeaderValue::from_static(parent));
+        let trace = extract(&headers);
+        headers.insert("tracestate", HeaderValue::from_static("a=b"));
+        inject(&trace, &mut headers);
+        assert_eq!((&headers["traceparent"], headers.get("tracestate")), (&HeaderValue::from_static(parent), None));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tonic::{Code, Status};
 
 use crate::fixture::{
-    DropReport, Fixture, METHOD, PROBE, Probe, WAYS, Way, client, inbound, process, question, serving,
+    DropReport, Fixture, METHOD, PROBE, Probe, WAYS, Way, client, eventually, inbound, process, question, serving,
 };
 
 #[tokio::test]
@@ -190,4 +190,30 @@ async fn a_target_without_a_place_is_unavailable_until_it_has_one() {
     assert_eq!((status.code(), status.message()), (Code::Unavailable, "probe: it is not said where this service is"));
     directory.in_process(inbound(&process, PROBE.name(), Probe::unary(async |_| Ok(()))));
     client.check(question()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_over_and_has_no_status_is_recorded_as_unknown() {
+    for way in [Way::InProcess, Way::Tcp] {
+        let (process, directory) = (process(), Directory::default());
+        let silent = tower::service_fn(async |_: http::Request<mesh::Body>| {
+            let mut answer = http::Response::new(mesh::Body::empty());
+            answer.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
+            Ok::<_, std::convert::Infallible>(answer)
+        });
+        let inbound = mesh::Builder::new(PROBE.name()).without_health().fallback(silent);
+        let inbound = inbound.build(&process, mesh::server::InboundConfig::default()).unwrap();
+        if way == Way::InProcess {
+            directory.in_process(inbound);
+        } else {
+            let listener = process.bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+            directory.remote(PROBE.name(), listener.address().dial());
+            process.serve_grpc(listener, inbound);
+        }
+        client(&process, &directory).check(question()).await.unwrap_err();
+        let labels = format!(r#"service="probe",grpc_method="{METHOD}",grpc_status="UNKNOWN""#);
+        let line = format!("grpc_server_call_duration_seconds_count{{{labels}}} 1");
+        let recorded = || process.metrics().encode().lines().any(|found| found.starts_with(&line));
+        eventually(&line, recorded).await;
+    }
 }

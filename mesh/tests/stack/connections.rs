@@ -146,7 +146,8 @@ async fn http1_on_the_grpc_port_is_told_what_the_port_speaks() {
 
 #[tokio::test]
 async fn a_peer_that_says_nothing_is_hung_up_on() {
-    let config = ConnectionConfig { handshake_timeout: Duration::from_millis(50), ..Default::default() };
+    let brief = Duration::from_millis(50);
+    let config = ConnectionConfig { handshake_timeout: brief, http1_idle_max: brief, ..Default::default() };
     let fixture = Fixture::on(process_with(config), Way::Tcp, Probe::unary(async |_| Ok(())));
     for first in [&b""[..], b"PRI * HT", b"GET / HTTP/1.1\r\nx: "] {
         let mut peer = dial(fixture.address.as_ref().unwrap()).await;
@@ -154,6 +155,43 @@ async fn a_peer_that_says_nothing_is_hung_up_on() {
         let mut rest = Vec::new();
         tokio::time::timeout(Duration::from_secs(10), peer.read_to_end(&mut rest)).await.expect("hung up").unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_idle_http1_connection_is_kept_for_longer_than_a_handshake_may_take() {
+    const BRIEF: Duration = Duration::from_millis(50);
+    let process = process_with(ConnectionConfig { handshake_timeout: BRIEF, ..Default::default() });
+    let listener = process.bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut peer = dial(listener.address()).await;
+    process.serve_admin(listener);
+    let mut received = [0; 4096];
+    for pause in [BRIEF * 3, Duration::ZERO] {
+        peer.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let read = peer.read(&mut received).await.unwrap();
+        assert!(received[..read].starts_with(b"HTTP/1.1 200"));
+        // Longer than the limit that it must not hit.
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_panics_is_500_and_counted_and_its_connection_goes_on() {
+    let process = process();
+    let listener = process.bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut peer = dial(listener.address()).await;
+    let page = tower::service_fn(async |request: http::Request<mesh::Body>| {
+        assert_ne!(request.uri().path(), "/broken", "secret detail");
+        Ok::<_, Infallible>(Response::new(mesh::Body::empty()))
+    });
+    process.serve_http(listener, "web", page);
+    let mut received = [0; 4096];
+    for (path, status) in [("/broken", "HTTP/1.1 500"), ("/", "HTTP/1.1 200")] {
+        peer.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+        let read = peer.read(&mut received).await.unwrap();
+        let answer = std::str::from_utf8(&received[..read]).unwrap();
+        assert!(answer.starts_with(status) && !answer.contains("secret"), "{answer}");
+    }
+    assert!(process.metrics().encode().contains(r#"grpc_server_panics_total{service="web"} 1"#));
 }
 
 #[tokio::test]

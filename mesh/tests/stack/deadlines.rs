@@ -7,7 +7,7 @@ use mesh::context;
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Code;
 
-use crate::fixture::{DropReport, Fixture, Probe, WAYS, question, serving};
+use crate::fixture::{DropReport, Fixture, METHOD, Probe, WAYS, question, serving};
 
 #[tokio::test]
 async fn a_handler_is_dropped_at_its_callers_deadline() {
@@ -115,5 +115,31 @@ async fn an_expired_call_never_reaches_the_handler_and_a_malformed_timeout_is_na
             assert_eq!(fixture.client().check(request).await.unwrap_err().code(), code, "{way:?} {value}");
         }
         assert!(seen.try_recv().is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_is_recorded_as_one_on_both_sides_whoevers_timer_was_first() {
+    for way in WAYS {
+        let fixture = Fixture::new(way, Probe::unary(async |_| std::future::pending().await));
+        let labels = format!(r#"grpc_method="{METHOD}",grpc_status="DEADLINE_EXCEEDED""#);
+        let of_server = format!(r#"grpc_server_call_duration_seconds_count{{service="probe",{labels}}} "#);
+        let recorded = || {
+            let metrics = fixture.process.metrics().encode();
+            let count = metrics.lines().find_map(|line| line.strip_prefix(&of_server)?.parse().ok());
+            count.unwrap_or(0_u32)
+        };
+        let (mut client, mut calls) = (fixture.client(), 0);
+        // A call that was long on its way is reset long before its deadline, as its server reckons it, and that is one
+        // that its caller cancelled. Most are not.
+        while calls < 5 || (calls < 100 && recorded() < 5) {
+            let mut request = question();
+            request.set_timeout(Duration::from_millis(50));
+            assert_eq!(client.check(request).await.unwrap_err().code(), Code::DeadlineExceeded, "{way:?}");
+            calls += 1;
+        }
+        assert!(recorded() >= 5, "{way:?}: {} of {calls}", recorded());
+        let caller = r#"service="caller",grpc_target="probe""#;
+        fixture.metric(&format!(r#"grpc_client_call_duration_seconds_count{{{caller},{labels}}} {calls}"#)).await;
     }
 }

@@ -3,11 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
-use mesh::drain::Phase;
-use tokio::sync::{Notify, mpsc};
+use mesh::{drain::Phase, process::Stopped, server::ConnectionConfig};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 use tonic::Code;
 
-use crate::fixture::{Fixture, Probe, Way, question, serving};
+use crate::fixture::{
+    Answers, DropReport, Fixture, Probe, Way, eventually, process, process_that_waits, process_with, question, serving,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_drain_is_said_at_once_and_calls_are_still_taken_for_the_delay() {
@@ -25,7 +32,7 @@ async fn a_drain_is_said_at_once_and_calls_are_still_taken_for_the_delay() {
         fixture.process.drain().reached(Phase::Closing).await;
     };
     let (stopped, ()) = tokio::join!(stop, calls);
-    assert_eq!(stopped, mesh::process::Stopped::Drained);
+    assert_eq!(stopped, Stopped::Drained);
     let refused = fixture.client().check(question()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
 }
@@ -58,7 +65,7 @@ async fn a_call_in_flight_finishes_and_a_stream_is_told_to_go_elsewhere() {
         call.await.unwrap().unwrap();
     };
     let (stopped, ()) = tokio::join!(stop, rest);
-    assert_eq!(stopped, mesh::process::Stopped::Drained);
+    assert_eq!(stopped, Stopped::Drained);
 }
 
 #[tokio::test]
@@ -79,4 +86,93 @@ async fn a_stream_that_is_never_idle_ends_at_a_drain_too() {
     first.recv().await.unwrap();
     fixture.process.stop(Duration::ZERO).await;
     assert_eq!(reader.await.unwrap(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_watch_on_the_admin_port_does_not_hold_a_drain_up() {
+    let fixture = Fixture::new(Way::Tcp, Probe::unary(async |_| Ok(())));
+    let listener = fixture.process.bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    fixture.directory.remote("probe", listener.address().dial());
+    fixture.process.serve_admin(listener);
+    fixture.process.health().set("a.A", true);
+    let mut seen = fixture.client().watch(question()).await.unwrap().into_inner();
+    assert_eq!(seen.message().await.unwrap(), Some(serving()));
+    assert_eq!(fixture.process.stop(Duration::ZERO).await, Stopped::Drained);
+}
+
+#[tokio::test]
+async fn a_stream_whose_handler_has_not_answered_is_told_to_go_elsewhere_too() {
+    let (entered, mut entries) = mpsc::unbounded_channel();
+    let probe = Probe::opening(move |_| {
+        entered.send(()).unwrap();
+        std::future::pending::<Result<Answers, _>>()
+    });
+    let fixture = Fixture::new(Way::Tcp, probe);
+    let mut client = fixture.client();
+    let call = tokio::spawn(async move { client.watch(question()).await.map(drop) });
+    entries.recv().await.unwrap();
+    assert_eq!(fixture.process.stop(Duration::ZERO).await, Stopped::Drained);
+    assert_eq!(call.await.unwrap().unwrap_err().code(), Code::Unavailable);
+}
+
+/// A probe whose handler never answers: it says that it was entered, and that it was dropped.
+fn stuck() -> (Probe, mpsc::UnboundedReceiver<()>, mpsc::UnboundedReceiver<()>) {
+    let ((entered, entries), (dropped, drops)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+    let probe = Probe::unary(move |_| {
+        let (entered, report) = (entered.clone(), DropReport(dropped.clone()));
+        async move {
+            let _report = report;
+            entered.send(()).unwrap();
+            std::future::pending().await
+        }
+    });
+    (probe, entries, drops)
+}
+
+#[tokio::test]
+async fn a_call_that_outlasts_the_grace_is_cut_and_the_stop_says_so() {
+    let (probe, mut entries, mut drops) = stuck();
+    let fixture = Fixture::on(process_that_waits(Duration::from_millis(50)), Way::Tcp, probe);
+    let mut client = fixture.client();
+    let call = tokio::spawn(async move { client.check(question()).await });
+    entries.recv().await.unwrap();
+    assert_eq!(fixture.process.stop(Duration::ZERO).await, Stopped::Cut);
+    let status = timeout(PATIENCE, call).await.expect("it is cut").unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    timeout(PATIENCE, drops.recv()).await.expect("the handler is dropped");
+}
+
+#[tokio::test]
+async fn a_call_on_a_connection_that_is_too_old_is_cut_after_the_grace_of_its_age() {
+    let (probe, mut entries, mut drops) = stuck();
+    let (age, age_grace) = (Duration::from_millis(20), Duration::from_millis(50));
+    let config = ConnectionConfig { age, age_grace, ..Default::default() };
+    let fixture = Fixture::on(process_with(config), Way::Tcp, probe);
+    let mut client = fixture.client();
+    let call = tokio::spawn(async move { client.check(question()).await });
+    entries.recv().await.unwrap();
+    let status = timeout(PATIENCE, call).await.expect("it is cut").unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    timeout(PATIENCE, drops.recv()).await.expect("the handler is dropped");
+}
+
+#[tokio::test]
+async fn a_process_that_is_dropped_closes_its_listeners_whatever_they_serve() {
+    for admin in [false, true] {
+        let process = process();
+        let listener = process.bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        let mesh::ListenAddress::Tcp(address) = *listener.address() else { panic!("not TCP") };
+        if admin {
+            process.serve_admin(listener);
+        } else {
+            process.serve_grpc(listener, crate::fixture::inbound(&process, "probe", Probe::unary(async |_| Ok(()))));
+        }
+        // One that is served holds on to whatever serves it.
+        let kept = std::net::TcpStream::connect(address).unwrap();
+        let accepted = || process.metrics().encode().contains("mesh_connections_accepted_total{");
+        eventually("an accepted connection", accepted).await;
+        drop(process);
+        eventually("the end of the listener", || std::net::TcpStream::connect(address).is_err()).await;
+        drop(kept);
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) type Client = HealthClient<Channel>;
 pub(crate) type Answers = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
 type Unary = dyn Fn(Request<HealthCheckRequest>) -> BoxFuture<'static, Result<(), Status>> + Send + Sync;
-type Streaming = dyn Fn(Request<HealthCheckRequest>) -> Result<Answers, Status> + Send + Sync;
+type Streaming = dyn Fn(Request<HealthCheckRequest>) -> BoxFuture<'static, Result<Answers, Status>> + Send + Sync;
 
 /// A generated server (any would do) whose `Check` and `Watch` are the test's.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ impl Probe {
     {
         Self {
             unary: Arc::new(move |request| Box::pin(handler(request))),
-            streaming: Arc::new(|_| Ok(Box::pin(futures_util::stream::empty()))),
+            streaming: Arc::new(|_| Box::pin(async { Ok(Box::pin(futures_util::stream::empty()) as Answers) })),
         }
     }
 
@@ -46,7 +46,16 @@ impl Probe {
     where
         F: Fn(Request<HealthCheckRequest>) -> Result<Answers, Status> + Send + Sync + 'static,
     {
-        Self { streaming: Arc::new(handler), ..Self::unary(async |_| Ok(())) }
+        Self::opening(move |request| std::future::ready(handler(request)))
+    }
+
+    /// A stream whose handler takes its time to open it.
+    pub(crate) fn opening<F, A>(handler: F) -> Self
+    where
+        F: Fn(Request<HealthCheckRequest>) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Answers, Status>> + Send + 'static,
+    {
+        Self { streaming: Arc::new(move |request| Box::pin(handler(request))), ..Self::unary(async |_| Ok(())) }
     }
 
     pub(crate) fn with_unary<F, A>(self, handler: F) -> Self
@@ -79,7 +88,7 @@ impl health_server::Health for Probe {
     type WatchStream = Answers;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Answers>, Status> {
-        (self.streaming)(request).map(Response::new)
+        (self.streaming)(request).await.map(Response::new)
     }
 }
 
@@ -106,8 +115,13 @@ pub(crate) fn process() -> Process {
 }
 
 pub(crate) fn process_with(connections: ConnectionConfig) -> Process {
-    let options = mesh::process::Options { cores: 2, drain_grace: Duration::from_secs(5), ..Default::default() };
-    Process::start("test", options, None).unwrap().with_connections(connections)
+    process_that_waits(Duration::from_secs(5)).with_connections(connections)
+}
+
+/// A process whose drain gives calls in flight this time.
+pub(crate) fn process_that_waits(drain_grace: Duration) -> Process {
+    let options = mesh::process::Options { cores: 2, drain_grace, ..Default::default() };
+    Process::start("test", options, None).unwrap()
 }
 
 pub(crate) fn inbound(process: &Process, name: &str, probe: Probe) -> Inbound {

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod bounds;
 mod calls;
 mod connections;
 mod deadlines;
 mod drains;
 mod fixture;
+mod peers;
+mod streams;
