@@ -10,8 +10,8 @@ use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::{Event, Level, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt as _, filter_fn},
+    Layer,
+    filter::{FilterExt as _, Targets, filter_fn},
     fmt::{
         FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::{self, Writer},
@@ -75,7 +75,9 @@ pub(super) fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.filter)
+    let filter = config
+        .filter
+        .parse::<Targets>()
         .map_err(|source| SetupError::Filter { filter: config.filter.clone(), source })?;
     // Log lines take no spans, so that without an exporter a span costs nothing at all.
     let events = filter_fn(|metadata| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
