@@ -28,6 +28,7 @@ pub mod threads;
 pub mod violations;
 
 mod call;
+mod wire;
 
 #[cfg(test)]
 extern crate self as mesh;

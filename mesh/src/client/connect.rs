@@ -1,19 +1,13 @@
 //! Makes one HTTP/2 connection: resolve, connect, handshake, all within one time limit.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use futures_util::future::{Either, select};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
-    sync::oneshot,
     time::timeout,
 };
 
@@ -21,7 +15,7 @@ use super::{
     config::ClientConfig,
     resolve::{Endpoint, resolve},
 };
-use crate::{Body, address::Address};
+use crate::{Body, address::Address, wire::Wire};
 
 /// A connection that takes requests, and the future that drives it to its end.
 pub(super) struct Connected {
@@ -84,9 +78,13 @@ async fn connect_to(endpoint: &Endpoint, config: &ClientConfig) -> Result<Connec
             // Without it a small request waits 40 ms for the peer's delayed ACK.
             stream.set_nodelay(true).map_err(failed)?;
             limit_silence(&stream, config.tcp_silence_max).map_err(failed)?;
-            hear(stream)
+            let (wire, heard) = Wire::hearing(stream);
+            (Box::new(wire), heard)
         }
-        Endpoint::Unix(path) => hear(UnixStream::connect(path).await.map_err(failed)?),
+        Endpoint::Unix(path) => {
+            let (wire, heard) = Wire::hearing(UnixStream::connect(path).await.map_err(failed)?);
+            (Box::new(wire), heard)
+        }
     };
     let handshake = |source| ConnectError::Handshake { endpoint: name.clone(), source };
     let Connected { sender, driver } = start(io, config).await.map_err(handshake)?;
@@ -136,56 +134,6 @@ fn limit_silence(stream: &TcpStream, _limit: Duration) -> io::Result<()> {
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
-
-/// `io`, and what resolves once the peer has sent anything.
-fn hear<IO: Io + 'static>(io: IO) -> (Box<dyn Io>, oneshot::Receiver<()>) {
-    let (heard, hearing) = oneshot::channel();
-    (Box::new(Heard { io, heard: Some(heard) }), hearing)
-}
-
-struct Heard<IO> {
-    io: IO,
-    heard: Option<oneshot::Sender<()>>,
-}
-
-impl<IO: AsyncRead + Unpin> AsyncRead for Heard<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(cx, buf);
-        if buf.filled().len() > before
-            && let Some(heard) = self.heard.take()
-        {
-            let _nobody_waits = heard.send(()).is_err();
-        }
-        read
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Heard<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-}
 
 #[cfg(test)]
 mod tests {

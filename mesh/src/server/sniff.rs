@@ -3,13 +3,12 @@
 //! HTTP/2 with prior knowledge begins with a fixed preface; anything else is read as HTTP/1. The bytes that were read
 //! are given back to whoever reads on.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::io;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::wire::Wire;
 
 /// The client connection preface (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,7 +25,7 @@ pub(super) enum Spoken {
 }
 
 /// Reads until the first bytes are the preface or cannot become it.
-pub(super) async fn sniff<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<(Spoken, Rewound<IO>)> {
+pub(super) async fn sniff<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<(Spoken, Wire<IO>)> {
     let (mut first, mut read) = ([0; PREFACE.len()], 0);
     let spoken = loop {
         let more = io.read(&mut first[read..]).await?;
@@ -41,55 +40,7 @@ pub(super) async fn sniff<IO: AsyncRead + Unpin>(mut io: IO) -> io::Result<(Spok
             break Spoken::Http2;
         }
     };
-    Ok((spoken, Rewound { io, first, next: 0, end: read }))
-}
-
-/// A connection whose first bytes are read once more.
-#[derive(Debug)]
-pub(super) struct Rewound<IO> {
-    io: IO,
-    first: [u8; PREFACE.len()],
-    next: usize,
-    end: usize,
-}
-
-impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.next == this.end {
-            return Pin::new(&mut this.io).poll_read(cx, buf);
-        }
-        let fits = buf.remaining().min(this.end - this.next);
-        buf.put_slice(&this.first[this.next..this.next + fits]);
-        this.next += fits;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewound<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
+    Ok((spoken, Wire::rewound(io, Bytes::copy_from_slice(&first[..read]))))
 }
 
 #[cfg(test)]
