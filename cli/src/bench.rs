@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             let report = Report::measure(options)?.to_string();
             match &options.out {
                 Some(file) => {
-                    std::fs::write(file, report).with_context(|| format!("--out: write {}", file.display()))?
+                    std::fs::write(file, report).with_context(|| format!("--out: write {}", file.display()))?;
                 }
                 None => std::io::Write::write_all(&mut std::io::stdout(), report.as_bytes())?,
             }

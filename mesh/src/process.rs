@@ -16,7 +16,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::task::TaskTracker;
-use tower::{Layer as _, Service, ServiceExt as _};
+use tower::Service;
 
 use crate::{
     Body, ListenAddress,
@@ -26,8 +26,7 @@ use crate::{
     identity::Principal,
     metrics::Metrics,
     server::{
-        Acceptor, BindError, Builder, CatchPanicLayer, ConnectionConfig, Inbound, InboundConfig, Listener, Protocol,
-        accept,
+        Acceptor, BindError, Builder, ConnectionConfig, Inbound, InboundConfig, Listener, Protocol, accept, plain_http,
     },
     telemetry::{self, SetupError, Telemetry, Tracer},
     threads::{StartError, Threads},
@@ -267,9 +266,8 @@ impl Process {
         S::Future: Send + 'static,
     {
         let name = Arc::from(name);
-        // A gRPC stack does the same for itself, inside its record.
-        let pages = CatchPanicLayer::new(&self.metrics, &name, Protocol::Http).layer(service);
-        self.serve(listener, name, pages.map_response(|page| page.map(Body::new)), Protocol::Http);
+        let pages = plain_http(service, &name, &self.metrics);
+        self.serve(listener, name, pages, Protocol::Http);
     }
 
     /// Serves the admin port on a listener.

@@ -32,11 +32,11 @@ pub use listener::{BindError, Listener};
 pub(crate) use {
     accept::{Acceptor, accept},
     connection::Protocol,
-    panic::CatchPanicLayer,
 };
 
 use crate::{
     methods::{DescriptorError, Methods},
+    metrics::Metrics,
     process::Process,
 };
 use routes::Routes;
@@ -193,7 +193,7 @@ impl Builder {
             // What the handler's own calls will inherit.
             .layer(context::InContextLayer)
             // Innermost, so that a panic unwinds through no layer of ours. (Faults on demand belong right outside of it.)
-            .layer(CatchPanicLayer::new(process.metrics(), &self.name, Protocol::Grpc))
+            .layer(panic::CatchPanicLayer::new(process.metrics(), &self.name, Protocol::Grpc))
             .service(self.routes);
         Ok(Inbound { shared: Arc::new(Shared { name: self.name, stack }) })
     }
@@ -207,4 +207,20 @@ impl Builder {
         let listed = self.listed.iter().map(String::as_str).chain(reflection);
         listed.fold(builder.include_reflection_service(false), |builder, name| builder.with_service_name(name))
     }
+}
+
+/// The stack of a port that serves plain HTTP: a panic is one 500. A gRPC stack does that for itself, inside its record.
+pub(crate) fn plain_http<S>(
+    service: S,
+    name: &Arc<str>,
+    metrics: &Metrics,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + use<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    ServiceBuilder::new()
+        .map_response(|page: Response<_>| page.map(Body::new))
+        .layer(panic::CatchPanicLayer::new(metrics, name, Protocol::Http))
+        .service(service)
 }

@@ -23,7 +23,7 @@ pub struct ConnectionConfig {
     /// What peers can make a process hold is this many times `connection_window` of unread requests, and as much again as
     /// `send_buffer_max` for each open stream of unread answers: lower it where memory is short.
     pub connections_max: usize,
-    /// How long a peer may take to say which protocol it speaks. 5 s.
+    /// How long a peer may take to say which protocol it speaks, and on a gRPC port for the headers of HTTP/1. 5 s.
     pub handshake_timeout: Duration,
     /// How long an HTTP/1 peer may be idle between two requests, and how long it may take for the headers of one. 60 s.
     pub http1_idle_max: Duration,

@@ -85,7 +85,12 @@ pub(super) async fn serve<IO, S>(
 
 fn builder(config: &ConnectionConfig, protocol: Protocol) -> auto::Builder<Bounded> {
     let mut builder = auto::Builder::new(Bounded(protocol));
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(config.http1_idle_max);
+    let headers_within = match protocol {
+        // All that HTTP/1 gets on this port is a word on what the port speaks.
+        Protocol::Grpc => config.handshake_timeout,
+        Protocol::Http => config.http1_idle_max,
+    };
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(headers_within);
     builder
         .http2()
         .timer(TokioTimer::new())
