@@ -310,13 +310,17 @@ impl Process {
             _ = interrupt.recv() => Duration::ZERO,
         };
         tracing::info!(delay_s = delay.as_secs_f64(), grace_s = self.options.drain_grace.as_secs_f64(), "draining");
-        tokio::select! {
+        let stopped = tokio::select! {
             stopped = self.stop(delay) => stopped,
             _ = interrupt.recv() => {
                 self.drain.advance(Phase::Closed);
                 Stopped::Cut
             }
+        };
+        if stopped == Stopped::Cut {
+            tracing::warn!("stopped with calls in flight");
         }
+        stopped
     }
 
     /// Drains without a signal, taking calls for `delay`.

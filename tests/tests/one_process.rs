@@ -254,7 +254,7 @@ async fn a_second_ctrl_c_ends_at_once_and_says_what_it_cut() {
     assert!(!stuck.has_ended());
     shop.signal(Signal::INT);
     assert!(!shop.ended().await.success());
-    assert!(shop.output().contains("souk: stopped with calls in flight"), "{}", shop.output());
+    assert!(shop.output().contains("stopped with calls in flight"), "{}", shop.output());
 }
 
 /// Waits until nothing listens at `address` any more.
