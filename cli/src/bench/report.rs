@@ -59,37 +59,25 @@ impl Report {
 
         let stock = Server::start(&["bench", "stock", &bench.answer.to_string_lossy()])?;
         let catalog = Server::start(&bench.catalog)?;
-        let idle = catalog.resident()?;
-        let mut variants = vec![
-            Variant { name: "stock tonic, bare", samples: Vec::new(), alone: None },
-            Variant { name: "catalog over TCP", samples: Vec::new(), alone: None },
-        ];
-        let servers = [&stock, &catalog];
+        let shop = Server::start(&bench.shop)?;
+        let servers =
+            [("stock tonic, bare", &stock), ("catalog over TCP", &catalog), ("edge and catalog, one process", &shop)];
+        let (idle, shop_idle) = (catalog.resident()?, shop.resident()?);
+        let mut variants: Vec<_> =
+            servers.iter().map(|(name, _)| Variant { name, samples: Vec::new(), alone: None }).collect();
         let mut in_process_ns = Vec::new();
         for round in 1..=options.rounds {
             progress(format_args!("round {round} of {}", options.rounds));
-            for (variant, server) in variants.iter_mut().zip(servers) {
+            for (variant, (_, server)) in variants.iter_mut().zip(servers) {
                 variant.samples.push(call.load(server, server.address("grpc")?, options.requests)?);
             }
             in_process_ns.push(bench.in_process(options.requests)?);
         }
-        for (variant, server) in variants.iter_mut().zip(servers) {
+        for (variant, (_, server)) in variants.iter_mut().zip(servers) {
             variant.alone = Some(call.alone(server.address("grpc")?, 20_000)?);
         }
-        let loaded = catalog.resident()?;
-        drop((stock, catalog));
-
-        progress(format_args!("the whole shop in one process"));
-        let shop = Server::start(&bench.shop)?;
-        let shop_idle = shop.resident()?;
-        let mut edge = Variant { name: "edge and catalog, one process", samples: Vec::new(), alone: None };
-        for _ in 0..options.rounds {
-            edge.samples.push(call.load(&shop, shop.address("grpc")?, options.requests)?);
-        }
-        edge.alone = Some(call.alone(shop.address("grpc")?, 20_000)?);
-        variants.push(edge);
-        let resident = vec![("catalog", idle, loaded), ("souk, one process", shop_idle, shop.resident()?)];
-        drop(shop);
+        let resident = vec![("catalog", idle, catalog.resident()?), ("souk, one process", shop_idle, shop.resident()?)];
+        drop((stock, catalog, shop));
 
         progress(format_args!("starts"));
         let starts =
