@@ -1,14 +1,19 @@
 //! Where a target is, and where a server listens.
 //!
 //! Targets are written as gRPC clients write them (grpc/doc/naming.md): `dns:HOST:PORT`, `ipv4:A:P,B:P`, `ipv6:[A]:P`,
-//! `unix:PATH`, and bare `HOST:PORT`.
+//! `unix:PATH`, bare `HOST:PORT`, and a bare list `A:P,B:P`.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// Where a target's endpoints are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// A name to resolve at every connect, with the port.
+    /// A name whose addresses are all endpoints, looked up again and again, with the port.
     Dns { host: String, port: u16 },
     /// Endpoints that do not change, at least one.
     Static(Vec<SocketAddr>),
@@ -24,7 +29,7 @@ pub struct ParseAddressError {
     expected: &'static str,
 }
 
-const TARGET_FORMS: &str = "HOST:PORT, dns:HOST:PORT, ipv4:IP:PORT[,IP:PORT…], ipv6:[IP]:PORT or unix:PATH";
+const TARGET_FORMS: &str = "HOST:PORT, dns:HOST:PORT, IP:PORT,IP:PORT… or unix:PATH";
 const LISTEN_FORMS: &str = "IP:PORT (port 0 takes a free one), localhost:PORT or unix:PATH";
 
 impl FromStr for Address {
@@ -33,17 +38,16 @@ impl FromStr for Address {
     fn from_str(input: &str) -> Result<Self, Self::Err> {
         let invalid = || ParseAddressError { input: input.to_owned(), expected: TARGET_FORMS };
         if let Some(path) = input.strip_prefix("unix:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err(invalid()) } else { Ok(Self::Unix(path.into())) };
+            return unix_path(path).map(Self::Unix).ok_or_else(invalid);
         }
         if let Some(list) = input.strip_prefix("ipv4:").or_else(|| input.strip_prefix("ipv6:")) {
-            let endpoints = list.split(',').map(str::parse).collect::<Result<Vec<SocketAddr>, _>>();
-            return endpoints.map(Self::Static).map_err(|_| invalid());
+            return endpoints(list).map(Self::Static).ok_or_else(invalid);
         }
         let name = input.strip_prefix("dns:").unwrap_or(input);
         let name = name.strip_prefix("///").unwrap_or(name);
-        if let Ok(endpoint) = name.parse() {
-            return Ok(Self::Static(vec![endpoint]));
+        // Only endpoints have commas between them, so a list needs no scheme.
+        if let Some(endpoints) = endpoints(name) {
+            return Ok(Self::Static(endpoints));
         }
         let (host, port) = name.rsplit_once(':').ok_or_else(invalid)?;
         let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(invalid)?;
@@ -52,11 +56,17 @@ impl FromStr for Address {
     }
 }
 
+/// Endpoints with commas between them; none of them can have port 0.
+fn endpoints(list: &str) -> Option<Vec<SocketAddr>> {
+    let endpoint = |one: &str| one.parse().ok().filter(|endpoint: &SocketAddr| endpoint.port() != 0);
+    list.split(',').map(endpoint).collect()
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns { host, port } => write!(f, "dns:{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Unix(path) => write_unix(f, path),
             Self::Static(endpoints) => {
                 let list: Vec<_> = endpoints.iter().map(ToString::to_string).collect();
                 f.write_str(&list.join(","))
@@ -80,8 +90,7 @@ impl FromStr for ListenAddress {
     fn from_str(input: &str) -> Result<Self, Self::Err> {
         let invalid = || ParseAddressError { input: input.to_owned(), expected: LISTEN_FORMS };
         match input.strip_prefix("unix:") {
-            Some("") => Err(invalid()),
-            Some(path) => Ok(Self::Unix(path.strip_prefix("//").unwrap_or(path).into())),
+            Some(path) => unix_path(path).map(Self::Unix).ok_or_else(invalid),
             None => {
                 let numeric = input.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
                 numeric.as_deref().unwrap_or(input).parse().map(Self::Tcp).map_err(|_| invalid())
@@ -94,9 +103,21 @@ impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Unix(path) => write_unix(f, path),
         }
     }
+}
+
+/// Two slashes at the beginning of a path would be read as those of `unix://`.
+fn write_unix(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+    let slashes = if path.as_os_str().as_encoded_bytes().starts_with(b"//") { "//" } else { "" };
+    write!(f, "unix:{slashes}{}", path.display())
+}
+
+/// The path of `unix:PATH` or `unix://PATH`; a path that is empty is none.
+fn unix_path(rest: &str) -> Option<PathBuf> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    (!path.is_empty()).then(|| path.into())
 }
 
 impl ListenAddress {
@@ -129,16 +150,29 @@ mod tests {
         assert_eq!("unix:/run/a.sock".parse(), Ok(Address::Unix("/run/a.sock".into())));
         assert_eq!("unix:///run/a.sock".parse(), Ok(Address::Unix("/run/a.sock".into())));
         let two = Address::Static(vec!["10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap()]);
-        assert_eq!("ipv4:10.0.0.1:1,10.0.0.2:2".parse(), Ok(two));
+        for list in ["ipv4:10.0.0.1:1,10.0.0.2:2", "10.0.0.1:1,10.0.0.2:2", &two.to_string()] {
+            assert_eq!(list.parse(), Ok(two.clone()), "{list}");
+        }
         assert_eq!("[::1]:80".parse(), Ok(Address::Static(vec!["[::1]:80".parse().unwrap()])));
     }
 
     #[test]
     fn a_nonsensical_target_is_refused_with_the_forms_that_work() {
-        for name in ["", "catalog", "catalog:", "catalog:0", "catalog:99999", "unix:", "http://catalog:1", "ipv4:x:1"] {
+        let nowhere =
+            ["", "catalog", "catalog:", "catalog:0", "10.0.0.1:0", "ipv4:10.0.0.1:1,10.0.0.2:0", "unix:", "unix://"];
+        for name in nowhere.into_iter().chain(["catalog:99999", "http://catalog:1", "ipv4:x:1", "10.0.0.1:1,"]) {
             let error = name.parse::<Address>().expect_err(name).to_string();
             assert!(error.contains("dns:HOST:PORT"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_address_is_written_so_that_it_is_read_again() {
+        for text in ["catalog:1", "ipv4:10.0.0.1:1,10.0.0.2:2", "ipv6:[::1]:1,[::2]:2", "unix:a", "unix:////a"] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string().parse(), Ok(address), "{text}");
+        }
+        assert!("unix://".parse::<ListenAddress>().is_err());
     }
 
     #[test]

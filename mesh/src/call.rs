@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::{
+    deadline,
     methods::Method,
     metrics::{ClientCall, Metrics, ServerCall},
     status,
@@ -30,9 +31,6 @@ use crate::{
 
 /// How many status codes there are, from OK to UNAUTHENTICATED.
 const CODES: usize = 17;
-
-/// How much before a deadline, as this side reckons it, its caller may give up: what rounding takes off a timer.
-const DEADLINE_SLACK: std::time::Duration = std::time::Duration::from_millis(2);
 
 /// Which side of a call is recorded, with the labels of its metrics.
 #[derive(Clone, Debug)]
@@ -117,7 +115,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         // A caller resets its stream when its time is up; whose timer was faster says nothing.
-        let late = || self.deadline.is_some_and(|deadline| Instant::now() + DEADLINE_SLACK >= deadline);
+        let late = || deadline::is_over(self.deadline);
         let code = self.code.unwrap_or_else(|| if late() { Code::DeadlineExceeded } else { Code::Cancelled });
         self.recorded.observe(code, self.begun.elapsed().as_secs_f64());
         let Some(span) = self.span.take() else { return };

@@ -25,7 +25,7 @@ pub struct CallContext {
     pub deadline: Option<Instant>,
     /// The trace and the current span in it; empty where the call is not traced.
     pub trace: TraceContext,
-    /// As whom the caller called.
+    /// As whom the caller called: the role of its token, such as `role:operator`, else the peer.
     pub principal: Principal,
 }
 

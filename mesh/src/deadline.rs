@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::status;
 
@@ -27,6 +27,9 @@ static TIMEOUT: HeaderName = HeaderName::from_static(GRPC_TIMEOUT);
 
 /// The most digits a timeout has on the wire (gRPC over HTTP/2, *Timeout*).
 const DIGITS_MAX: usize = 8;
+
+/// How much before a deadline, as this side reckons it, the other may end the call: what rounding takes off a timer.
+const SLACK: Duration = Duration::from_millis(2);
 
 /// A `grpc-timeout` that is not 1 to 8 digits and one of `H M S m u n`.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -86,6 +89,12 @@ pub(crate) fn exceeded(method: &str) -> Status {
     Status::deadline_exceeded(format!("{method}: the deadline has passed"))
 }
 
+/// Whether the other side may already have seen a deadline pass. Whose timer was faster says nothing: what it cancels then
+/// is over for its time.
+pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() + SLACK >= deadline)
+}
+
 tokio::task_local! {
     /// When the HTTP/2 stream that this task serves ends, said by the first call in it.
     pub(crate) static STREAM_END: Cell<Option<Option<Instant>>>;
@@ -117,17 +126,20 @@ impl<B> Body<B> {
     }
 }
 
-impl<B: http_body::Body<Data = Bytes>> http_body::Body for Body<B> {
+impl<B: http_body::Body<Data = Bytes, Error = Status>> http_body::Body for Body<B> {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = Status;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         // A body that is never idle must end too. One that is a message and its trailers costs no look at the clock.
         let late = this.deadline.is_some_and(|deadline| *this.frames > 1 && Instant::now() >= deadline);
         if !late && let Poll::Ready(frame) = inner.poll_frame(cx) {
             *this.frames = this.frames.saturating_add(1);
+            if cancelled(frame.as_ref()) && is_over(*this.deadline) {
+                return Poll::Ready(Some(Ok(status::trailers_of(&exceeded(this.method)))));
+            }
             return Poll::Ready(frame);
         }
         let Some(deadline) = *this.deadline else { return Poll::Pending };
@@ -149,6 +161,16 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Body<B> {
     fn size_hint(&self) -> SizeHint {
         self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
     }
+}
+
+/// Whether a frame ends its call with CANCELLED.
+fn cancelled(frame: Option<&Result<Frame<Bytes>, Status>>) -> bool {
+    let code = match frame {
+        Some(Ok(frame)) => frame.trailers_ref().and_then(status::code_of),
+        Some(Err(broken)) => Some(broken.code()),
+        None => None,
+    };
+    code == Some(Code::Cancelled)
 }
 
 pin_project! {
@@ -195,8 +217,11 @@ where
         if let Some(inner) = this.inner.as_mut().as_pin_mut()
             && let Poll::Ready(response) = inner.poll(cx)
         {
-            let (deadline, method) = (*this.deadline, *this.method);
-            return Poll::Ready(Ok(response?.map(|body| Body::new(body, deadline, method))));
+            let (deadline, method, response) = (*this.deadline, *this.method, response?);
+            if status::code_of(response.headers()) == Some(Code::Cancelled) && is_over(deadline) {
+                return answer(&exceeded(method), method);
+            }
+            return Poll::Ready(Ok(response.map(|body| Body::new(body, deadline, method))));
         }
         let Some(deadline) = *this.deadline else { return Poll::Pending };
         if this.timer.is_none() {
@@ -264,5 +289,27 @@ mod tests {
         assert_eq!(status::code_of(&trailers), Some(tonic::Code::DeadlineExceeded));
         assert_eq!(Instant::now(), deadline);
         assert!(body.frame().await.is_none());
+    }
+
+    /// What a peer that resets the stream `early` before the deadline makes of the call.
+    async fn code_of_a_call_that_the_peer_cancels(early: Duration) -> Code {
+        let deadline = Instant::now() + Duration::from_secs(3);
+        let reset = async move {
+            tokio::time::sleep_until(deadline - early).await;
+            Err::<Frame<Bytes>, _>(Status::cancelled("reset"))
+        };
+        let broken = StreamBody::new(futures_util::stream::once(Box::pin(reset)));
+        match Body::new(broken, Some(deadline), "a.B/C").frame().await.unwrap() {
+            Ok(frame) => status::code_of(frame.trailers_ref().unwrap()).unwrap(),
+            Err(status) => status.code(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_whose_timer_was_faster_has_not_cancelled_the_call() {
+        let code = code_of_a_call_that_the_peer_cancels(Duration::from_millis(1)).await;
+        assert_eq!(code, Code::DeadlineExceeded);
+        let code = code_of_a_call_that_the_peer_cancels(Duration::from_secs(1)).await;
+        assert_eq!(code, Code::Cancelled);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-/// The authenticated name of a caller: a SPIFFE id, or `anonymous`.
+/// The authenticated name of a caller: a SPIFFE id, `role:<role>` for the bearer of a token, or `anonymous`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal(Arc<str>);
 
@@ -18,6 +18,12 @@ impl Principal {
     #[must_use]
     pub fn service(trust_domain: &str, namespace: &str, service: &str) -> Self {
         Self(format!("spiffe://{trust_domain}/ns/{namespace}/sa/{service}").into())
+    }
+
+    /// The principal of whoever bears a token of this role: `role:<role>`.
+    #[must_use]
+    pub fn role(role: &str) -> Self {
+        Self(format!("role:{role}").into())
     }
 
     /// The name as it is written in policies and logs.

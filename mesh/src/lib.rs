@@ -22,10 +22,18 @@ pub mod methods;
 pub mod metrics;
 pub mod process;
 pub mod server;
+pub mod standalone;
 pub mod status;
+#[cfg(feature = "clap")]
+pub mod targets;
 pub mod telemetry;
 pub mod threads;
+pub mod token;
 pub mod violations;
+
+/// Fuzz targets, for `cargo test` and for fuzzers (which set `fuzzing`).
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 
 mod call;
 mod wire;
@@ -48,6 +56,7 @@ pub use health::Health;
 pub use identity::{Peer, Principal};
 pub use process::Process;
 pub use server::{Builder, Inbound};
+pub use standalone::Standalone;
 pub use violations::{Violation, Violations};
 
 /// The one body type of the mesh: requests and responses, on the wire and inside the process.

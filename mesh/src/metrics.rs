@@ -16,6 +16,8 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
+use crate::client::Pools;
+
 /// Upper bounds of the latency buckets, in seconds (a selection of gRFC A66's).
 const LATENCY_BOUNDS_S: [f64; 20] = [
     0.000_1, 0.000_3, 0.000_6, 0.001, 0.002, 0.004, 0.006, 0.01, 0.016, 0.025, 0.04, 0.065, 0.1, 0.2, 0.4, 0.8, 2.0,
@@ -44,6 +46,15 @@ pub struct ClientCall {
     pub grpc_method: &'static str,
     /// The status' name.
     pub grpc_status: &'static str,
+}
+
+/// The labels of whatever is counted a target.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByTarget {
+    /// The service that calls.
+    pub service: Arc<str>,
+    /// The target's name.
+    pub grpc_target: Arc<str>,
 }
 
 /// The label of whatever is counted a service.
@@ -87,6 +98,46 @@ pub(crate) struct All {
     pub(crate) connections_accepted: Family<ByService, Counter>,
     pub(crate) accept_errors: Family<ByService, Counter>,
     pub(crate) spans_dropped: Family<DroppedSpans, Counter>,
+    pub(crate) targets: Targets,
+}
+
+/// What is counted of the targets. Connections have gRFC A94's names, transparent retries gRFC A96's.
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    pub(crate) connected: Family<ByTarget, Counter>,
+    pub(crate) failed: Family<ByTarget, Counter>,
+    pub(crate) disconnected: Family<ByTarget, Counter>,
+    pub(crate) open: Family<ByTarget, Gauge>,
+    pub(crate) waiting: Family<ByTarget, Gauge>,
+    pub(crate) transparent_retries: Family<ByTarget, Counter>,
+    pub(crate) pools: Pools,
+}
+
+impl Targets {
+    fn register(&self, registry: &mut Registry) {
+        let mut add = |name: &str, help: &str, metric: &Family<ByTarget, Counter>| {
+            registry.register(name, help, metric.clone());
+        };
+        add(
+            "grpc_subchannel_connection_attempts_succeeded",
+            "Connections to endpoints that were made",
+            &self.connected,
+        );
+        add("grpc_subchannel_connection_attempts_failed", "Connects to endpoints that failed", &self.failed);
+        add("grpc_subchannel_disconnections", "Connections to endpoints that ended", &self.disconnected);
+        add(
+            "grpc_client_call_transparent_retries",
+            "Calls sent again that had not left, or that a peer refused",
+            &self.transparent_retries,
+        );
+        registry.register("grpc_subchannel_open_connections", "Connections to endpoints open now", self.open.clone());
+        registry.register(
+            "mesh_client_waiting_calls",
+            "Calls that wait for a connection or a stream of one",
+            self.waiting.clone(),
+        );
+        registry.register_collector(Box::new(self.pools.clone()));
+    }
 }
 
 impl Default for Metrics {
@@ -101,6 +152,7 @@ impl Default for Metrics {
             connections_accepted: Family::default(),
             accept_errors: Family::default(),
             spans_dropped: Family::default(),
+            targets: Targets::default(),
         };
         let metrics = Self { all: Arc::new(all) };
         let all = &metrics.all;
@@ -128,6 +180,7 @@ impl Default for Metrics {
             all.accept_errors.clone(),
         );
         metrics.register("mesh_trace_spans_dropped", "Spans that were not exported", all.spans_dropped.clone());
+        all.targets.register(&mut all.registry.lock().unwrap_or_else(PoisonError::into_inner));
         metrics
     }
 }
@@ -136,6 +189,17 @@ impl Metrics {
     /// Adds a metric of the application's own. `name` has the unit last and no `_total`.
     pub fn register(&self, name: &str, help: &str, metric: impl Metric) {
         self.all.registry.lock().unwrap_or_else(PoisonError::into_inner).register(name, help, metric);
+    }
+
+    /// Adds several, each with its name, which `service` and an underscore go before, and its help.
+    pub fn register_all<M: Metric>(
+        &self,
+        service: &str,
+        all: impl IntoIterator<Item = (&'static str, &'static str, M)>,
+    ) {
+        for (name, help, metric) in all {
+            self.register(&format!("{service}_{name}"), help, metric);
+        }
     }
 
     /// Everything, as `/metrics` answers it (OpenMetrics text).

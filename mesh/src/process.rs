@@ -30,6 +30,7 @@ use crate::{
     },
     telemetry::{self, SetupError, Telemetry, Tracer},
     threads::{StartError, Threads},
+    token::{PublicKeys, Verifier},
 };
 
 /// How long everything that is closed at the end may take together.
@@ -66,6 +67,14 @@ pub struct Options {
     /// The namespace in the services' identities
     #[cfg_attr(feature = "clap", arg(long, env = "NAMESPACE", default_value = "souk", value_name = "NAME"))]
     pub namespace: String,
+    /// The public keys that bearer tokens are verified with, in base64url, separated by commas; without one, RPCs that need
+    /// a token are refused
+    #[cfg_attr(
+        feature = "clap",
+        // A key may begin with a hyphen.
+        arg(long, env = "TOKEN_KEYS", default_value_t, hide_default_value = true, allow_hyphen_values = true)
+    )]
+    pub token_keys: PublicKeys,
 }
 
 impl Default for Options {
@@ -78,6 +87,7 @@ impl Default for Options {
             cores: 0,
             trust_domain: "souk".into(),
             namespace: "souk".into(),
+            token_keys: PublicKeys::default(),
         }
     }
 }
@@ -139,6 +149,7 @@ pub struct Process {
     drain: Drain,
     open: TaskTracker,
     connections: ConnectionConfig,
+    tokens: Arc<Verifier>,
     threads: Arc<Threads>,
     signals: tokio::sync::Mutex<Signals>,
     last: Mutex<Vec<BoxFuture<'static, ()>>>,
@@ -183,6 +194,7 @@ impl Process {
         let signals =
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
         drop(inside);
+        let tokens = Arc::new(Verifier::new(options.token_keys.as_slice(), &options.trust_domain));
         Ok(Self {
             options,
             service_attribute,
@@ -192,6 +204,7 @@ impl Process {
             drain: Drain::default(),
             open: TaskTracker::new(),
             connections: ConnectionConfig::default(),
+            tokens,
             threads,
             signals: tokio::sync::Mutex::new(signals),
             last: Mutex::default(),
@@ -240,6 +253,12 @@ impl Process {
         Principal::service(&self.options.trust_domain, &self.options.namespace, service)
     }
 
+    /// What tells valid tokens from others.
+    #[must_use]
+    pub fn tokens(&self) -> &Arc<Verifier> {
+        &self.tokens
+    }
+
     pub(crate) fn tracer_of(&self, service: &str) -> Tracer {
         self.telemetry.tracer().of_service(self.service_attribute, service)
     }
@@ -249,14 +268,14 @@ impl Process {
     /// # Errors
     /// If the address is taken or may not be used.
     pub fn bind(&self, address: &ListenAddress) -> Result<Listener, BindError> {
-        let _inside = self.background().enter();
         Listener::bind(address)
     }
 
     /// Serves a service's gRPC on a listener.
     pub fn serve_grpc(&self, listener: Listener, inbound: Inbound) {
         let name = Arc::clone(inbound.name());
-        self.serve(listener, name, inbound, Protocol::Grpc);
+        let pages = inbound.pages_below();
+        self.serve(listener, name, inbound, Protocol::Grpc { pages });
     }
 
     /// Serves plain HTTP, such as web pages, on a listener; `name` is its label in the metrics.
@@ -280,7 +299,7 @@ impl Process {
         self.serve_http(listener, "admin", Admin::new(&self.health, &self.metrics, self.threads.pulse(), grpc));
     }
 
-    fn serve<S>(&self, listener: Listener, name: Arc<str>, service: S, protocol: Protocol)
+    fn serve<S>(&self, mut listener: Listener, name: Arc<str>, service: S, protocol: Protocol)
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -291,6 +310,9 @@ impl Process {
             open: self.open.clone(),
             config: self.connections,
         };
+        let _inside = self.background().enter();
+        // Now, since whoever hears that it is served may connect at once. What fails is tried again, and told, by the loop.
+        let _later = listener.open().is_err();
         let accepting = accept(acceptor, listener, name, service, protocol, self.metrics.clone());
         self.background().spawn(self.open.track_future(accepting));
     }

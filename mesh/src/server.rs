@@ -4,14 +4,18 @@
 //! process.
 
 mod accept;
+mod authorize;
 mod bounded;
 mod config;
 mod connection;
 mod context;
 mod deadline;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod listener;
 mod observe;
 mod panic;
+mod received;
 mod routes;
 mod sniff;
 mod streams;
@@ -27,6 +31,7 @@ use http::{Request, Response};
 use tonic::{body::Body, server::NamedService};
 use tower::{Service, ServiceBuilder};
 
+pub use authorize::{Policy, Rule};
 pub use config::{ConnectionConfig, InboundConfig};
 pub use listener::{BindError, Listener};
 pub(crate) use {
@@ -39,10 +44,12 @@ use crate::{
     metrics::Metrics,
     process::Process,
 };
-use routes::Routes;
+use routes::{Pages, Routes};
 
 /// The whole inbound stack, outermost first. Its layers are services by shared reference: a call clones none of them.
-type Stack = observe::Observe<deadline::Deadline<streams::Streams<context::InContext<panic::CatchPanic<Routes>>>>>;
+type Stack = observe::Observe<
+    deadline::Deadline<streams::Streams<authorize::Authorize<context::InContext<panic::CatchPanic<Routes>>>>>,
+>;
 
 /// One service's inbound stack. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -54,6 +61,7 @@ pub struct Inbound {
 struct Shared {
     name: Arc<str>,
     stack: Stack,
+    pages: Option<Pages>,
 }
 
 impl Inbound {
@@ -63,8 +71,16 @@ impl Inbound {
         &self.shared.name
     }
 
-    /// Takes one call.
+    /// Where its pages are.
+    pub(crate) fn pages_below(&self) -> Option<&'static str> {
+        self.shared.pages.as_ref().map(Pages::below)
+    }
+
+    /// Takes one call, or a request for a page.
     pub(crate) fn take(&self, request: Request<Body>) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+        if let Some(pages) = self.shared.pages.as_ref().filter(|pages| pages.has(request.uri().path())) {
+            return pages.answer(request);
+        }
         let call = (&self.shared.stack).call(request);
         Box::pin(call.map_ok(|answer| answer.map(Body::new)))
     }
@@ -91,7 +107,9 @@ pub struct Builder {
     routes: Routes,
     descriptors: Vec<&'static [u8]>,
     listed: Vec<String>,
+    policy: Policy,
     health: bool,
+    pages: Option<Pages>,
 }
 
 /// An inbound stack could not be built.
@@ -120,7 +138,9 @@ impl Builder {
                 tonic_types::pb::FILE_DESCRIPTOR_SET,
             ],
             listed: Vec::new(),
+            policy: Policy::default(),
             health: true,
+            pages: None,
         }
     }
 
@@ -144,6 +164,13 @@ impl Builder {
         self
     }
 
+    /// Says who may call what. Without it everything is open, and a token that is presented is verified all the same.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// Lists a service in reflection that the fallback answers for.
     #[must_use]
     pub fn list(mut self, full_name: &str) -> Self {
@@ -162,6 +189,19 @@ impl Builder {
         self
     }
 
+    /// Answers plain HTTP/2 requests below a path, such as `/pay/`, beside the calls, whose paths begin with a service's full
+    /// name. They are no calls: of the layers they pass only the one that makes a 500 of a panic. What they wait for they
+    /// bound themselves.
+    #[must_use]
+    pub fn pages<S>(mut self, below: &'static str, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.pages = Some(Pages::new(below, service));
+        self
+    }
+
     /// Leaves the process' own health service out, for a service that answers `grpc.health.v1` with another of its own.
     #[must_use]
     pub fn without_health(mut self) -> Self {
@@ -169,7 +209,7 @@ impl Builder {
         self
     }
 
-    /// Composes the stack, outermost first. Routes, authorization, admission and faults have their places marked.
+    /// Composes the stack, outermost first. Routes, admission and faults have their places marked.
     ///
     /// # Errors
     /// If a descriptor set cannot be read.
@@ -189,13 +229,19 @@ impl Builder {
             .layer(deadline::DeadlineLayer::new(config.default_timeout))
             // Streams have no deadline to end them at a drain, and feeds must hear of it at once.
             .layer(streams::StreamsLayer::new(process.drain().clone()))
-            // (Authorization, admission and quota belong here: they need the deadline, and their refusals are calls.)
+            // Before anything is done for the call, and before the context, which has the caller.
+            .layer(authorize::AuthorizeLayer::new(&self.name, self.policy, process.tokens()))
+            // (Admission and quota belong here: they need the deadline and the caller, and their refusals are calls.)
             // What the handler's own calls will inherit.
             .layer(context::InContextLayer)
             // Innermost, so that a panic unwinds through no layer of ours. (Faults on demand belong right outside of it.)
-            .layer(panic::CatchPanicLayer::new(process.metrics(), &self.name, Protocol::Grpc))
+            .layer(panic::CatchPanicLayer::new(process.metrics(), &self.name, Protocol::Grpc { pages: None }))
             .service(self.routes);
-        Ok(Inbound { shared: Arc::new(Shared { name: self.name, stack }) })
+        let pages = self.pages.map(|pages| {
+            let below = pages.below();
+            Pages::new(below, plain_http(pages, &self.name, process.metrics()))
+        });
+        Ok(Inbound { shared: Arc::new(Shared { name: self.name, stack, pages }) })
     }
 
     fn reflection(&self) -> tonic_reflection::server::Builder<'static> {
@@ -214,7 +260,7 @@ pub(crate) fn plain_http<S>(
     service: S,
     name: &Arc<str>,
     metrics: &Metrics,
-) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + use<S>
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Clone + Send + use<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,

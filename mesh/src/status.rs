@@ -46,9 +46,19 @@ fn write(status: &Status, headers: &mut HeaderMap) {
 /// in others) resets the stream at a longer one, and h2 ends the whole connection at one that is much longer.
 const STATUS_BYTES_MAX: usize = 6 * 1024;
 
+/// How tonic begins its message where a message of the caller's is too long, as it stands in a header.
+const TOO_LONG: &[u8] = b"Error,%20decoded%20message%20length%20too%20large";
+
 /// The code in a block of our own, whose status is shortened where no peer would read it.
+///
+/// A message that was too long is RESOURCE_EXHAUSTED (grpc/doc/statuscodes.md), for which tonic 0.14 has OUT_OF_RANGE.
 pub(crate) fn bounded_code_of(headers: &mut HeaderMap) -> Option<Code> {
-    let code = code_of(headers);
+    let mut code = code_of(headers);
+    if code == Some(Code::OutOfRange) && headers.get(&MESSAGE).is_some_and(|text| text.as_bytes().starts_with(TOO_LONG))
+    {
+        code = Some(Code::ResourceExhausted);
+        headers.insert(&GRPC_STATUS, HeaderValue::from(Code::ResourceExhausted as i32));
+    }
     // A success has nothing to say.
     if code.is_some_and(|code| code != Code::Ok) {
         bound(headers);
@@ -66,35 +76,63 @@ fn bound(headers: &mut HeaderMap) {
         headers.remove(&DETAILS);
     }
     if message > STATUS_BYTES_MAX / 2
-        && let Some(long) = headers.get(&MESSAGE)
+        && let Some(long) = headers.remove(&MESSAGE)
     {
-        let mut end = STATUS_BYTES_MAX / 2;
-        let bytes = long.as_bytes();
-        // Neither in the middle of an escape nor of a character: without its last bytes tonic takes none of the message.
-        if let Some(cut) = (end - 2..end).find(|at| bytes[*at] == b'%') {
-            end = cut;
-        }
-        while let Some(byte) = escaped(&bytes[..end]).filter(|byte| *byte >= 0x80) {
-            end -= 3;
-            if byte >= 0xc0 {
-                break;
-            }
-        }
-        if let Ok(short) = HeaderValue::from_bytes(&long.as_bytes()[..end]) {
-            headers.insert(&MESSAGE, short);
-        }
+        set_message(headers, beginning(&String::from_utf8_lossy(&unescaped(long.as_bytes())), STATUS_BYTES_MAX / 2));
     }
 }
 
-/// The byte that an escape (`%C2`) at the end stands for.
-fn escaped(text: &[u8]) -> Option<u8> {
-    let (_, escape) = text.split_at_checked(text.len().checked_sub(3)?)?;
-    let hex = std::str::from_utf8(escape.strip_prefix(b"%")?).ok()?;
-    u8::from_str_radix(hex, 16).ok()
+/// As much of a text as takes at most `bytes_max` once it is escaped.
+fn beginning(text: &str, bytes_max: usize) -> &str {
+    // At most three bytes for one, whatever the escaping leaves as it is.
+    let mut left = bytes_max;
+    let end = text.char_indices().find(|(_, char)| {
+        let bytes = if char.is_ascii_alphanumeric() { 1 } else { 3 * char.len_utf8() };
+        left.checked_sub(bytes).map(|rest| left = rest).is_none()
+    });
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
-/// Removes `grpc-status-details-bin` where it is not base64: tonic 0.14 panics on it in `Status::from_header_map`.
-pub(crate) fn strip_invalid_details(headers: &mut HeaderMap) {
+/// The bytes that a `grpc-message` stands for (gRPC over HTTP/2, *Percent-Encoded*): what is no escape stands for itself.
+fn unescaped(message: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| message.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+    let (mut bytes, mut at) = (Vec::with_capacity(message.len()), 0);
+    while let Some(byte) = message.get(at) {
+        let escape = (*byte == b'%').then(|| Some((digit(at + 1)? << 4) | digit(at + 2)?)).flatten();
+        bytes.push(escape.and_then(|escape| u8::try_from(escape).ok()).unwrap_or(*byte));
+        at += if escape.is_some() { 3 } else { 1 };
+    }
+    bytes
+}
+
+/// Puts a message into a block, escaped as tonic does it.
+fn set_message(headers: &mut HeaderMap, text: &str) {
+    let mut escaped = HeaderMap::with_capacity(2);
+    // What cannot be a header value is left out: the code must arrive anyway.
+    if Status::new(Code::Unknown, text).add_header(&mut escaped).is_ok()
+        && let Some(message) = escaped.remove(&MESSAGE)
+    {
+        headers.insert(&MESSAGE, message);
+    }
+}
+
+/// Makes a peer's status readable, whatever stands beside its code: tonic 0.14 panics at details that are not base64, and
+/// for a message that is not UTF-8 it gives up the code, which the specification forbids.
+pub(crate) fn repair(headers: &mut HeaderMap) {
+    strip_invalid_details(headers);
+    let Some(message) = headers.get(&MESSAGE).map(HeaderValue::as_bytes) else { return };
+    if message.is_ascii() && !message.contains(&b'%') {
+        return;
+    }
+    let bytes = unescaped(message);
+    if std::str::from_utf8(&bytes).is_err() {
+        headers.remove(&MESSAGE);
+        set_message(headers, &String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// Removes `grpc-status-details-bin` where it is not base64.
+fn strip_invalid_details(headers: &mut HeaderMap) {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -141,12 +179,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_range_of_the_applications_own_is_none_of_a_message_that_was_too_long() {
+        let too_long = "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes";
+        for (text, code) in [(too_long, Code::ResourceExhausted), ("page_token: beyond the end", Code::OutOfRange)] {
+            let mut headers = HeaderMap::new();
+            write(&Status::out_of_range(text), &mut headers);
+            assert_eq!(bounded_code_of(&mut headers), Some(code), "{text}");
+            let status = Status::from_header_map(&headers).unwrap();
+            assert_eq!((status.code(), status.message()), (code, text));
+        }
+    }
+
+    #[test]
     fn details_that_are_not_base64_are_dropped_and_the_status_survives() {
         let mut headers = HeaderMap::new();
         headers.insert(&GRPC_STATUS, HeaderValue::from_static("5"));
         headers.insert(&DETAILS, HeaderValue::from_static("%%%"));
         strip_invalid_details(&mut headers);
         assert_eq!(Status::from_header_map(&headers).unwrap().code(), Code::NotFound);
+    }
+
+    #[test]
+    fn a_message_that_is_not_utf8_costs_its_strange_bytes_and_not_the_code() {
+        for (sent, read) in [("caf%C3%A9 %e9", "café \u{fffd}"), ("100%25 of %zz", "100% of %zz"), ("plain", "plain")]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(&GRPC_STATUS, HeaderValue::from_static("5"));
+            headers.insert(&MESSAGE, HeaderValue::from_static(sent));
+            repair(&mut headers);
+            let status = Status::from_header_map(&headers).unwrap();
+            assert_eq!((status.code(), status.message()), (Code::NotFound, read));
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider},
 };
 
-pub use log::Format;
-pub use propagation::extract;
+pub use log::{Format, colours};
+pub use propagation::{adopt, extract, link};
 pub(crate) use propagation::{inject, traceparent};
 
 use prometheus_client::metrics::counter::Counter;
@@ -86,13 +86,36 @@ impl Tracer {
         target: Option<Target>,
         parent: &TraceContext,
     ) -> TraceContext {
+        let about = || [KeyValue::new("rpc.system.name", "grpc"), KeyValue::new("rpc.method", method)];
+        self.start_about(kind, method, target, parent, about)
+    }
+
+    /// Starts the span of a request for a page of a target, all of which have one name.
+    pub(crate) fn start_page(
+        &self,
+        name: &'static str,
+        method: &http::Method,
+        target: Target,
+        parent: &TraceContext,
+    ) -> TraceContext {
+        let about = || [KeyValue::new("http.request.method", known(method)), KeyValue::new("url.template", name)];
+        self.start_about(SpanKind::Client, name, Some(target), parent, about)
+    }
+
+    fn start_about<const N: usize>(
+        &self,
+        kind: SpanKind,
+        name: &'static str,
+        target: Option<Target>,
+        parent: &TraceContext,
+        about: impl FnOnce() -> [KeyValue; N],
+    ) -> TraceContext {
         let Some(tracer) = &self.sdk else { return parent.clone() };
-        let span = SpanBuilder::from_name(Cow::Borrowed(method)).with_kind(kind);
+        let span = SpanBuilder::from_name(Cow::Borrowed(name)).with_kind(kind);
         let mut span = tracer.build_with_context(span, parent);
         // The samplers of the standard variables look at no attribute, so a span that is not recorded needs none.
         if span.is_recording() {
-            span.set_attribute(KeyValue::new("rpc.system.name", "grpc"));
-            span.set_attribute(KeyValue::new("rpc.method", method));
+            span.set_attributes(about());
             span.set_attributes(target.map(|target| KeyValue::new("server.address", target.name())));
             span.set_attributes(self.service.clone());
         }
@@ -102,6 +125,16 @@ impl Tracer {
     /// Whether spans are made at all.
     pub(crate) fn is_on(&self) -> bool {
         self.sdk.is_some()
+    }
+}
+
+/// A method that spans tell; any other is OpenTelemetry's word for one that is not known.
+fn known(method: &http::Method) -> &'static str {
+    match *method {
+        http::Method::GET => "GET",
+        http::Method::HEAD => "HEAD",
+        http::Method::POST => "POST",
+        _ => "_OTHER",
     }
 }
 

@@ -7,20 +7,33 @@ use std::time::Duration;
 pub struct ClientConfig {
     /// The deadline of a unary call that has none of its own and serves no call that has one; streams get none. 15 s.
     pub default_timeout: Duration,
-    /// Connections to a target that each event loop keeps. 2.
+    /// Connections to an endpoint that one event loop keeps, while all loops together have no more than
+    /// `connections_per_endpoint`. 2.
     pub connections_per_loop: usize,
-    /// How long a connect may take, name resolution included. 1 s.
+    /// Connections to an endpoint that all event loops together keep; a loop that calls has at least one. 4.
+    pub connections_per_endpoint: usize,
+    /// Connections to an endpoint that an event loop has at most, where the peer's MAX_CONCURRENT_STREAMS leaves calls
+    /// waiting on those it keeps (gRFC A105). What is made for that stays until the peer ends it. 10.
+    pub connections_max: usize,
+    /// How long a connect may take, up to the peer's first word of HTTP/2. 1 s.
     pub connect_timeout: Duration,
     /// The first wait after a failed connect. 100 ms.
     pub backoff_min: Duration,
-    /// The longest wait after failed connects. 60 s.
+    /// The longest wait after failed connects. 5 s: an endpoint that comes back has its share of the calls within 10 s.
     pub backoff_max: Duration,
     /// How much longer each wait is than the one before. 1.6.
     pub backoff_factor: f64,
     /// The share by which a wait is shortened or lengthened at random. 0.2.
     pub backoff_jitter: f64,
-    /// How long a call waits for a connection that is being made. 3 s, or its deadline.
+    /// How long a call waits while a name is resolved or a connection is made, and one without a deadline for a stream of
+    /// a connection that has none free. 3 s.
     pub connecting_wait_max: Duration,
+    /// Calls to a target that may wait at once; one more is UNAVAILABLE. 1,024.
+    pub queue_max: usize,
+    /// A name is resolved again after this time. 5 s.
+    pub resolve_interval: Duration,
+    /// A name is resolved again when a connection ends or cannot be made, but not sooner than this after the last time. 1 s.
+    pub resolve_interval_min: Duration,
     /// How long the kernel waits for a TCP peer: for the acknowledgement of what was sent, and for that of a probe on an
     /// idle connection, which no HTTP/2 peer sees. Whoever is silent for longer is gone. 15 s.
     pub tcp_silence_max: Duration,
@@ -45,12 +58,17 @@ impl Default for ClientConfig {
         Self {
             default_timeout: Duration::from_secs(15),
             connections_per_loop: 2,
+            connections_per_endpoint: 4,
+            connections_max: 10,
             connect_timeout: Duration::from_secs(1),
             backoff_min: Duration::from_millis(100),
-            backoff_max: Duration::from_secs(60),
+            backoff_max: Duration::from_secs(5),
             backoff_factor: 1.6,
             backoff_jitter: 0.2,
             connecting_wait_max: Duration::from_secs(3),
+            queue_max: 1024,
+            resolve_interval: Duration::from_secs(5),
+            resolve_interval_min: Duration::from_secs(1),
             tcp_silence_max: Duration::from_secs(15),
             keepalive_interval: Duration::from_secs(300),
             keepalive_timeout: Duration::from_secs(10),
@@ -85,6 +103,8 @@ mod tests {
             let wait = config.backoff(failures, random);
             prop_assert!(wait >= config.backoff_min.mul_f64(0.8) && wait <= config.backoff_max.mul_f64(1.2));
             prop_assert!(config.backoff(failures + 1, random) >= wait);
+            // With the longest wait and the longest connect, what comes back is noticed within 10 s.
+            prop_assert!(wait + config.connect_timeout < Duration::from_secs(8));
         }
     }
 }

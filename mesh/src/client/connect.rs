@@ -1,6 +1,15 @@
-//! Makes one HTTP/2 connection: resolve, connect, handshake, all within one time limit.
+//! Makes one HTTP/2 connection to one endpoint: connect, handshake and the peer's first word within one time limit.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures_util::future::{Either, select};
 use hyper::client::conn::http2;
@@ -11,66 +20,101 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    config::ClientConfig,
-    resolve::{Endpoint, resolve},
-};
-use crate::{Body, address::Address, wire::Wire};
+use super::{config::ClientConfig, resolve::Endpoint};
+use crate::{Body, wire::Wire};
 
 /// A connection that takes requests, and the future that drives it to its end.
 pub(super) struct Connected {
     pub(super) sender: http2::SendRequest<Body>,
+    pub(super) streams: Arc<Streams>,
     pub(super) driver: Driver,
 }
 
-/// Runs a connection; resolves when it ends.
-pub(super) type Driver = futures_util::future::BoxFuture<'static, Result<(), hyper::Error>>;
+/// Runs a connection; resolves when it takes no more requests. Streams that are open then go on.
+pub(super) struct Driver {
+    connection: http2::Connection<TokioIo<Box<dyn Io>>, Body, TokioExecutor>,
+    streams: Arc<Streams>,
+}
+
+/// The streams of a connection: those of calls that are not over, and how many the peer allows.
+#[derive(Debug)]
+pub(super) struct Streams {
+    open: AtomicUsize,
+    max: AtomicUsize,
+}
+
+impl Streams {
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Driver {
+    /// Takes over what the peer's SETTINGS say. Of a peer that allows none one request is made to wait inside HTTP/2, which
+    /// alone is told when that changes.
+    fn look(&self) {
+        let max = self.connection.current_max_send_streams().max(1);
+        if self.streams.max.load(Ordering::Relaxed) != max {
+            self.streams.max.store(max, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = Result<(), hyper::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.connection).poll(cx);
+        self.look();
+        polled
+    }
+}
 
 /// Why a connection could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
-    #[error("connect to {address} took more than {} ms", limit.as_millis())]
-    Timeout { address: Address, limit: Duration },
-    #[error("resolve {address}: {source}")]
-    Resolve { address: Address, source: io::Error },
+    #[error("connect to {endpoint} took more than {} ms", limit.as_millis())]
+    Timeout { endpoint: Endpoint, limit: Duration },
     #[error("connect to {endpoint}: {source}")]
     Connect { endpoint: String, source: io::Error },
-    #[error("start HTTP/2 with {endpoint}: {source}")]
+    #[error("start HTTP/2 with {endpoint}: {}", root(source))]
     Handshake { endpoint: String, source: hyper::Error },
     #[error("start HTTP/2 with {endpoint}: it hung up and said nothing")]
     Silent { endpoint: String },
+    #[error("start HTTP/2 with {endpoint}: the first that it said was that it goes away")]
+    Leaving { endpoint: String },
 }
 
-/// Connects to one of the address' endpoints. `preferred` spreads several connections over several endpoints.
-pub(super) async fn connect(
-    address: &Address,
-    preferred: usize,
-    config: &ClientConfig,
-) -> Result<Connected, ConnectError> {
-    let limit = config.connect_timeout;
-    let expired = |_| ConnectError::Timeout { address: address.clone(), limit };
-    timeout(limit, try_each(address, preferred, config)).await.map_err(expired)?
-}
-
-async fn try_each(address: &Address, preferred: usize, config: &ClientConfig) -> Result<Connected, ConnectError> {
-    let endpoints =
-        resolve(address).await.map_err(|source| ConnectError::Resolve { address: address.clone(), source })?;
-    let mut failure = None;
-    for turn in 0..endpoints.len() {
-        match connect_to(&endpoints[preferred.wrapping_add(turn) % endpoints.len()], config).await {
-            Ok(connected) => return Ok(connected),
-            Err(error) => failure = Some(error),
-        }
+/// What is behind hyper's "connection error".
+fn root(error: &hyper::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
     }
-    Err(failure
-        .unwrap_or_else(|| ConnectError::Resolve { address: address.clone(), source: io::ErrorKind::NotFound.into() }))
+    cause.to_string()
+}
+
+/// Connects to an endpoint.
+pub(super) async fn connect(endpoint: &Endpoint, config: &ClientConfig) -> Result<Connected, ConnectError> {
+    let limit = config.connect_timeout;
+    let expired = |_| ConnectError::Timeout { endpoint: endpoint.clone(), limit };
+    timeout(limit, connect_to(endpoint, config)).await.map_err(expired)?
 }
 
 async fn connect_to(endpoint: &Endpoint, config: &ClientConfig) -> Result<Connected, ConnectError> {
-    let name = match endpoint {
-        Endpoint::Tcp(address) => address.to_string(),
-        Endpoint::Unix(path) => format!("unix:{}", path.display()),
-    };
+    let name = endpoint.to_string();
     let failed = |source| ConnectError::Connect { endpoint: name.clone(), source };
     let (io, heard): (Box<dyn Io>, _) = match endpoint {
         Endpoint::Tcp(address) => {
@@ -87,12 +131,19 @@ async fn connect_to(endpoint: &Endpoint, config: &ClientConfig) -> Result<Connec
         }
     };
     let handshake = |source| ConnectError::Handshake { endpoint: name.clone(), source };
-    let Connected { sender, driver } = start(io, config).await.map_err(handshake)?;
+    let Connected { sender, streams, driver } = start(io, config).await.map_err(handshake)?;
     // A peer opens with its SETTINGS (RFC 9113, section 3.4). Before them it may be anything that accepts connections.
     match select(driver, heard).await {
-        Either::Right((Ok(()), driver)) => Ok(Connected { sender, driver }),
+        Either::Right((Ok(()), driver)) => {
+            driver.look();
+            Ok(Connected { sender, streams, driver })
+        }
         Either::Left((Err(source), _)) => Err(handshake(source)),
-        Either::Left((Ok(()), _)) | Either::Right((Err(_), _)) => Err(ConnectError::Silent { endpoint: name }),
+        Either::Left((Ok(()), mut heard)) => match heard.try_recv() {
+            Ok(()) => Err(ConnectError::Leaving { endpoint: name }),
+            Err(_) => Err(ConnectError::Silent { endpoint: name }),
+        },
+        Either::Right((Err(_), _)) => Err(ConnectError::Silent { endpoint: name }),
     }
 }
 
@@ -108,7 +159,9 @@ async fn start(io: Box<dyn Io>, config: &ClientConfig) -> Result<Connected, hype
         .keep_alive_while_idle(false)
         .handshake(TokioIo::new(io))
         .await?;
-    Ok(Connected { sender, driver: Box::pin(connection) })
+    let streams = Arc::new(Streams { open: AtomicUsize::new(0), max: AtomicUsize::new(usize::MAX) });
+    let driver = Driver { connection, streams: Arc::clone(&streams) };
+    Ok(Connected { sender, streams, driver })
 }
 
 /// Has the kernel end the connection where its peer acknowledges nothing for this long, be it data (gRFC A18) or probes.
@@ -131,7 +184,8 @@ fn limit_silence(stream: &TcpStream, _limit: Duration) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_socket_keepalive(stream, true)?)
 }
 
-trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+/// Whatever a connection runs over.
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 

@@ -45,6 +45,13 @@ pub(super) struct Deadline<S> {
     default_timeout: Duration,
 }
 
+impl<S> Deadline<S> {
+    /// What is inside of it.
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
 impl<'a, S, B> Service<Request<Body>> for &'a Deadline<S>
 where
     &'a S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,

@@ -11,12 +11,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tonic::{Code, Status};
 
+use super::lease::Lease;
 use crate::{Body, directory::Target, status};
 
 /// The status of a call whose request or answer broke.
@@ -36,6 +37,30 @@ pub(super) fn status_of(error: &hyper::Error, target: Target) -> Status {
     Status::new(code, format!("{target}: {text}"))
 }
 
+/// What became of a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was sent, and the peer says that it did nothing with it (RFC 9113, section 8.7): REFUSED_STREAM, or a GOAWAY whose
+    /// last stream is an earlier one.
+    Refused,
+    /// It may have been sent, and nobody knows what the peer did.
+    Unknown,
+}
+
+/// What the transport's error says of the request.
+pub(super) fn fate_of(error: &hyper::Error) -> Fate {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<h2::Error>() {
+            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let ignored = error.is_go_away();
+            return if error.is_remote() && (refused || ignored) { Fate::Refused } else { Fate::Unknown };
+        }
+        source = cause.source();
+    }
+    Fate::Unknown
+}
+
 /// gRPC over HTTP/2, *Errors*: the code of a stream that the peer reset.
 fn code_of_reset(reason: h2::Reason) -> Code {
     match reason {
@@ -47,24 +72,38 @@ fn code_of_reset(reason: h2::Reason) -> Code {
     }
 }
 
+/// How much of a foreign content type is told.
+const CONTENT_TYPE_MAX: usize = 100;
+
 /// An answer that a gRPC client can trust: whatever came back, it ends with a status.
 pub(super) fn checked(
     response: Response<Incoming>,
     target: Target,
+    lease: Lease,
     open: Option<oneshot::Sender<()>>,
 ) -> Response<Body> {
     let (mut parts, incoming) = response.into_parts();
-    status::strip_invalid_details(&mut parts.headers);
-    let ended = status::code_of(&parts.headers).is_some();
-    if parts.status != StatusCode::OK && !ended {
+    status::repair(&mut parts.headers);
+    let code = status::code_of(&parts.headers);
+    let kind = parts.headers.get(header::CONTENT_TYPE).map_or(&b"none"[..], HeaderValue::as_bytes);
+    if code.is_none() && (parts.status != StatusCode::OK || !kind.starts_with(b"application/grpc")) {
         let code = code_of_http(parts.status);
-        return status::response_of(&Status::new(code, format!("{target}: HTTP status {}", parts.status)));
+        lease.end(code);
+        let kind = kind[..kind.len().min(CONTENT_TYPE_MAX)].escape_ascii();
+        let text = format!("{target}: no gRPC answer: HTTP status {}, content-type {kind}", parts.status);
+        return status::response_of(&Status::new(code, text));
     }
-    Response::from_parts(parts, Body::new(Answer { incoming, target, ended, _open: open }))
+    let mut lease = Some(lease);
+    if let Some(code) = code
+        && let Some(lease) = lease.take()
+    {
+        lease.end(code);
+    }
+    Response::from_parts(parts, Body::new(Answer { incoming, target, ended: code.is_some(), lease, _open: open }))
 }
 
 /// grpc/doc/http-grpc-status-mapping.md
-fn code_of_http(http: StatusCode) -> Code {
+pub(super) fn code_of_http(http: StatusCode) -> Code {
     match http {
         StatusCode::BAD_REQUEST => Code::Internal,
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
@@ -84,8 +123,25 @@ struct Answer {
     target: Target,
     /// The status has been seen.
     ended: bool,
+    /// Given back with the status, or with the answer.
+    lease: Option<Lease>,
     /// Dropped with the answer, which ends the request's body.
     _open: Option<oneshot::Sender<()>>,
+}
+
+impl Answer {
+    fn end(&mut self, code: Code) {
+        self.ended = true;
+        if let Some(lease) = self.lease.take() {
+            lease.end(code);
+        }
+    }
+
+    /// The status of an answer that came to its end and had none.
+    fn end_without_status(&mut self) -> Frame<Bytes> {
+        self.end(Code::Internal);
+        status::trailers_of(&Status::internal(format!("{}: the answer ended without a status", self.target)))
+    }
 }
 
 /// Ends a request's body when its answer is dropped. h2 resets a stream only once both halves are gone, so a caller that
@@ -137,20 +193,22 @@ impl http_body::Body for Answer {
         let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
-                self.ended = true;
-                return Poll::Ready(Some(Err(status_of(&error, self.target))));
+                let status = status_of(&error, self.target);
+                self.end(status.code());
+                return Poll::Ready(Some(Err(status)));
             }
             None if self.ended => return Poll::Ready(None),
-            None => {
-                self.ended = true;
-                let text = format!("{}: the answer ended without a status", self.target);
-                return Poll::Ready(Some(Ok(status::trailers_of(&Status::internal(text)))));
-            }
+            None => return Poll::Ready(Some(Ok(self.end_without_status()))),
         };
         let frame = match frame.into_trailers() {
             Ok(mut trailers) => {
-                status::strip_invalid_details(&mut trailers);
-                self.ended = true;
+                status::repair(&mut trailers);
+                match status::code_of(&trailers) {
+                    Some(code) => self.end(code),
+                    None if self.ended => {}
+                    // Lost among trailers that were too long, for one.
+                    None => return Poll::Ready(Some(Ok(self.end_without_status()))),
+                }
                 Frame::trailers(trailers)
             }
             Err(data) => data,

@@ -63,6 +63,13 @@ pub(super) struct Observe<S> {
     shared: ObserveLayer,
 }
 
+impl<S> Observe<S> {
+    /// What is inside of it.
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
 impl<'a, S, B> Service<Request<Body>> for &'a Observe<S>
 where
     &'a S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,

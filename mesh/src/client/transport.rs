@@ -16,7 +16,7 @@ use http_body::{Frame, SizeHint};
 use tonic::Status;
 use tower::Service;
 
-use super::{ChannelParts, observe::OutboundCall, pool::Pool};
+use super::{ChannelParts, observe::OutboundCall, pool::Pool, queue};
 use crate::{
     Body,
     context::Standpoint,
@@ -45,6 +45,31 @@ impl Transport {
         Self { parts, target, way: OnceLock::new() }
     }
 
+    /// Starts connecting on this event loop, where the target is remote and its place is known.
+    pub(super) fn connect(&self) {
+        if let Ok(Way::Connections(pool)) = self.way() {
+            pool.connect();
+        }
+    }
+
+    /// Sends a request for a page below `below`, which is no call. Fails where there is no answer.
+    pub(super) async fn send_plain(&self, below: &str, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+        match self.way()? {
+            Way::Connections(pool) => pool.send_plain(request).await,
+            Way::InProcess(inbound) if inbound.pages_below() == Some(below) => {
+                request.extensions_mut().insert(self.caller());
+                let Ok(answer) = inbound.take(request).await;
+                Ok(answer)
+            }
+            Way::InProcess(_) => Err(Status::unimplemented(format!("{}: it has no pages at {below}", self.target))),
+        }
+    }
+
+    /// Who calls, for a target inside this process.
+    fn caller(&self) -> Peer {
+        Peer { principal: self.parts.principal.clone(), transport: PeerTransport::InProcess }
+    }
+
     /// The place is looked up at the first call, when every service of the process has been started.
     fn way(&self) -> Result<&Way, Status> {
         if let Some(way) = self.way.get() {
@@ -52,9 +77,9 @@ impl Transport {
         }
         let Self { parts, target, .. } = self;
         let way = match parts.directory.find(target.name()) {
-            Some(Place::Remote(address)) => Way::Connections(Pool::new(*target, address, parts.config)),
+            Some(Place::Remote(remote)) => Way::Connections(parts.pools.get(parts, *target, &remote)),
             Some(Place::InProcess(inbound)) => Way::InProcess(inbound),
-            None => return Err(Status::unavailable(format!("{target}: it is not said where this service is"))),
+            None => return Err(queue::unsent(*target, format!("{target}: it is not said where this service is"))),
         };
         Ok(self.way.get_or_init(|| way))
     }
@@ -78,8 +103,7 @@ impl Service<Request<Body>> for &Transport {
                 )
             }
             Ok(Way::InProcess(inbound)) => {
-                let principal = self.parts.principal.clone();
-                request.extensions_mut().insert(Peer { principal, transport: PeerTransport::InProcess });
+                request.extensions_mut().insert(self.caller());
                 inbound.take(made_by_its_caller(request))
             }
             Err(lost) => Box::pin(std::future::ready(Ok(status::response_of(&lost)))),

@@ -71,7 +71,7 @@ impl Drop for Counted {
 /// Accepts until the process closes its listeners.
 pub(crate) async fn accept<S>(
     acceptor: Acceptor,
-    listener: Listener,
+    mut listener: Listener,
     name: Arc<str>,
     service: S,
     protocol: Protocol,

@@ -20,6 +20,7 @@ use tower::Service;
 use super::{
     bounded::Bounded,
     config::ConnectionConfig,
+    received::Received,
     sniff::{Spoken, sniff},
 };
 use crate::{
@@ -31,8 +32,11 @@ use crate::{
 /// What a port serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// gRPC over HTTP/2; everything else is told so.
-    Grpc,
+    /// gRPC over HTTP/2; everything else is told so, but for plain HTTP/2 below the path of `pages`.
+    Grpc {
+        /// Where the pages are, with a slash at both ends.
+        pages: Option<&'static str>,
+    },
     /// HTTP/1 and HTTP/2 alike.
     Http,
 }
@@ -58,8 +62,11 @@ pub(super) async fn serve<IO, S>(
         Spoken::Nothing => return,
     };
     let answer = service_fn(move |request: Request<Incoming>| {
-        let refusal = (protocol == Protocol::Grpc).then(|| refusal(&request)).flatten();
-        let (mut service, mut request) = (service.clone(), request.map(Body::new));
+        let refusal = match protocol {
+            Protocol::Grpc { pages } => refusal(&request, pages),
+            Protocol::Http => None,
+        };
+        let (mut service, mut request) = (service.clone(), request.map(|body| Body::new(Received(body))));
         request.extensions_mut().insert(peer.clone());
         async move {
             match refusal {
@@ -87,7 +94,7 @@ fn builder(config: &ConnectionConfig, protocol: Protocol) -> auto::Builder<Bound
     let mut builder = auto::Builder::new(Bounded(protocol));
     let headers_within = match protocol {
         // All that HTTP/1 gets on this port is a word on what the port speaks.
-        Protocol::Grpc => config.handshake_timeout,
+        Protocol::Grpc { .. } => config.handshake_timeout,
         Protocol::Http => config.http1_idle_max,
     };
     builder.http1().timer(TokioTimer::new()).header_read_timeout(headers_within);
@@ -112,12 +119,13 @@ fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
-/// The answer to a request that is not gRPC.
-fn refusal(request: &Request<Incoming>) -> Option<Response<Body>> {
+/// The answer to a request that is not gRPC, and for no page either.
+fn refusal(request: &Request<Incoming>, pages: Option<&str>) -> Option<Response<Body>> {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let status = match content_type {
         _ if request.version() != Version::HTTP_2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         Some(kind) if is_grpc(kind) => return None,
+        _ if pages.is_some_and(|below| request.uri().path().starts_with(below)) => return None,
         _ => StatusCode::UNSUPPORTED_MEDIA_TYPE,
     };
     let text = "this port speaks gRPC over HTTP/2 (content-type: application/grpc); try grpcurl\n";

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -17,6 +17,7 @@ use super::observe::InboundCall;
 use crate::{
     context::{self, CallContext, Scoped},
     identity::{Peer, Principal},
+    token::Caller,
 };
 
 /// Makes [`InContext`].
@@ -51,8 +52,7 @@ where
 
     fn call(&mut self, request: Request<crate::Body>) -> Self::Future {
         let mut inner = &self.inner;
-        let principal =
-            request.extensions().get::<Peer>().map_or_else(Principal::anonymous, |peer| peer.principal.clone());
+        let principal = principal_of(request.extensions());
         let call = request.extensions().get::<InboundCall>().expect("the record is outside of this layer");
         let streams = call.recorded.method.server_streaming;
         let context = Arc::new(CallContext { deadline: call.deadline, trace: call.trace.clone(), principal });
@@ -61,6 +61,13 @@ where
         let handler = context::enter(&context, || inner.call(request));
         InContextFuture { handler: context::scope_shared(context, handler), kept }
     }
+}
+
+/// As whom a call is made: as what its token says, else as its peer.
+fn principal_of(extensions: &Extensions) -> Principal {
+    let role = extensions.get::<Caller>().map(|caller| &caller.principal);
+    let known = role.or_else(|| extensions.get::<Peer>().map(|peer| &peer.principal));
+    known.cloned().unwrap_or_else(Principal::anonymous)
 }
 
 pin_project! {

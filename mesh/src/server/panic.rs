@@ -112,7 +112,7 @@ impl Report {
     fn answer(&self, panic: &(dyn Any + Send)) -> Response<MeshBody> {
         let failure = self.caught(panic);
         match self.protocol {
-            Protocol::Grpc => status::response_of(&failure),
+            Protocol::Grpc { .. } => status::response_of(&failure),
             Protocol::Http => {
                 let mut page = Response::new(MeshBody::new(http_body_util::Full::from("internal error\n")));
                 *page.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -126,7 +126,7 @@ impl Report {
     fn end(&self, panic: &(dyn Any + Send)) -> Result<Frame<Bytes>, Status> {
         let failure = self.caught(panic);
         match self.protocol {
-            Protocol::Grpc => Ok(status::trailers_of(&failure)),
+            Protocol::Grpc { .. } => Ok(status::trailers_of(&failure)),
             Protocol::Http => Err(failure),
         }
     }

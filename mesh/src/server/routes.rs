@@ -59,6 +59,57 @@ impl Routes {
     }
 }
 
+/// Plain HTTP beside the calls.
+#[derive(Clone)]
+pub(super) struct Pages {
+    below: &'static str,
+    handler: Handler,
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").field("below", &self.below).finish_non_exhaustive()
+    }
+}
+
+impl Pages {
+    pub(super) fn new<S>(below: &'static str, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        Self { below, handler: handler(service) }
+    }
+
+    /// Where they are.
+    pub(super) fn below(&self) -> &'static str {
+        self.below
+    }
+
+    /// Whether a path is one of theirs.
+    pub(super) fn has(&self, path: &str) -> bool {
+        path.starts_with(self.below)
+    }
+
+    pub(super) fn answer(&self, request: Request<Body>) -> Answer {
+        (self.handler)(request)
+    }
+}
+
+impl Service<Request<Body>> for Pages {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        self.answer(request)
+    }
+}
+
 /// Generated servers are always ready, so one clone a call is all that a call needs.
 fn handler<S>(server: S) -> Handler
 where

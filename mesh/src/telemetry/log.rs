@@ -54,9 +54,16 @@ impl std::fmt::Display for Format {
     }
 }
 
+/// Whether what is written to standard error may be coloured: it is a terminal, and `NO_COLOR` (no-color.org) is not set.
+#[must_use]
+pub fn colours() -> bool {
+    #[allow(clippy::disallowed_methods, reason = "an agreement among programs that write to terminals")]
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && std::io::IsTerminal::is_terminal(&std::io::stderr())
+}
+
 pub(super) fn install(config: &Config, tracer: Option<SdkTracer>) -> Result<(), SetupError> {
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let subscriber = subscriber(config, tracer, std::io::stderr, terminal)?;
+    let subscriber = subscriber(config, tracer, std::io::stderr, colours())?;
     // A test binary has one subscriber, whoever came first.
     let first = subscriber.try_init().is_ok();
     if first && config.format == Format::Json {

@@ -7,6 +7,7 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt as _},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -16,10 +17,43 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// mesh's own, such as web pages: attached while a span is made, it is that span's parent.
 #[must_use]
 pub fn extract(headers: &HeaderMap) -> TraceContext {
-    if !headers.contains_key(&TRACEPARENT) {
+    if !headers.get(&TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
         return TraceContext::new();
     }
     TraceContextPropagator::new().extract_with_context(&TraceContext::new(), &Headers(headers))
+}
+
+/// Links a span to the call whose `traceparent` this is: for what is done on behalf of a call that does not wait for it. A
+/// text that is none links to nothing.
+pub fn link(span: &tracing::Span, traceparent: &str) {
+    let linked = read(traceparent).span().span_context().clone();
+    if linked.is_valid() {
+        span.add_link(linked);
+    }
+}
+
+/// Makes a span, which has not been entered yet, a child of the call whose `traceparent` this is: for what a call begins and
+/// hands over, which may outlast it. A text that is none leaves the span as it is.
+pub fn adopt(span: &tracing::Span, traceparent: &str) {
+    let trace = read(traceparent);
+    if trace.has_active_span() {
+        // It is refused where nothing makes traces of spans.
+        let _without_traces = span.set_parent(trace).is_err();
+    }
+}
+
+fn read(traceparent: &str) -> TraceContext {
+    let Ok(value) = HeaderValue::from_str(traceparent) else { return TraceContext::new() };
+    extract(&HeaderMap::from_iter([(TRACEPARENT.clone(), value)]))
+}
+
+/// Whether this has the form of a `traceparent` of any version. The propagator reads signs as digits (`+f` for `0f`), and
+/// trims, which would make another trace of it.
+fn is_traceparent(value: &[u8]) -> bool {
+    const FORM: &[u8; 55] = b"00-00000000000000000000000000000000-0000000000000000-00";
+    let Some((known, later)) = value.split_at_checked(FORM.len()) else { return false };
+    let fits = |(byte, form): (&u8, &u8)| if *form == b'-' { byte == form } else { DIGITS.contains(byte) };
+    known.iter().zip(FORM).all(fits) && (later.is_empty() || (later[0] == b'-' && !known.starts_with(b"00")))
 }
 
 /// Writes the current span into the headers; whatever stood there was another hop's.
@@ -99,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_malformed_trace_is_no_trace() {
-        for value in ["", "00-xyz", "00-00000000000000000000000000000000-0000000000000000-01"] {
+        let signed = "00-+af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        for value in ["", "00-xyz", "00-00000000000000000000000000000000-0000000000000000-01", signed] {
             let mut headers = HeaderMap::new();
             headers.insert("traceparent", HeaderValue::from_str(value).unwrap());
             assert!(!extract(&headers).span().span_context().is_valid(), "{value}");

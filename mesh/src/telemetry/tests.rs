@@ -144,6 +144,39 @@ async fn an_applications_spans_are_children_of_the_servers_whatever_log_says_and
     assert!(lines.objects().is_empty());
 }
 
+#[test]
+fn what_is_done_on_behalf_of_a_call_links_to_it_and_to_nothing_else() {
+    let exported = Exported::default();
+    let tracer = exported.provider().tracer("mesh");
+    let subscriber = log::subscriber(&config("error"), Some(tracer), Lines::default(), false).unwrap();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let span = tracing::info_span!("order");
+    for traceparent in ["", "of nobody", &format!("00-{TRACE}-b7ad6b7169203331-01")] {
+        link(&span, traceparent);
+    }
+    drop(span);
+    let order = exported.span("order", &SpanKind::Internal);
+    assert_ne!(order.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
+    let linked: Vec<_> = order.links.iter().map(|link| link.span_context.trace_id().to_string()).collect();
+    assert_eq!(linked, [TRACE]);
+}
+
+#[test]
+fn what_a_call_hands_over_is_of_its_trace() {
+    let exported = Exported::default();
+    let tracer = exported.provider().tracer("mesh");
+    let subscriber = log::subscriber(&config("error"), Some(tracer), Lines::default(), false).unwrap();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let span = tracing::info_span!("order");
+    for traceparent in [&format!("00-{TRACE}-b7ad6b7169203331-01"), "", "of nobody"] {
+        adopt(&span, traceparent);
+    }
+    drop(span);
+    let order = exported.span("order", &SpanKind::Internal);
+    assert_eq!(order.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
+    assert_eq!(order.parent_span_id.to_string(), "b7ad6b7169203331");
+}
+
 #[tokio::test]
 async fn a_line_after_an_await_and_one_in_the_body_of_a_stream_have_the_calls_trace_id() {
     let (exported, lines) = (Exported::default(), Lines::default());

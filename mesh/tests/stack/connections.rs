@@ -196,7 +196,7 @@ async fn a_page_that_panics_is_500_and_counted_and_its_connection_goes_on() {
 
 #[tokio::test]
 async fn a_connection_that_grows_old_is_replaced_and_no_call_fails() {
-    let config = ConnectionConfig { age: Duration::from_millis(20), ..Default::default() };
+    let config = ConnectionConfig { age: Duration::from_millis(100), ..Default::default() };
     let fixture = Fixture::on(process_with(config), Way::Tcp, Probe::unary(async |_| Ok(())));
     let mut client = fixture.client();
     let accepted = || {

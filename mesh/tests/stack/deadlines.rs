@@ -1,6 +1,12 @@
 //! Deadlines, from the header to the last byte, through every hop.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, stream};
 use mesh::context;
@@ -13,20 +19,29 @@ use crate::fixture::{DropReport, Fixture, METHOD, Probe, WAYS, question, serving
 async fn a_handler_is_dropped_at_its_callers_deadline() {
     for way in WAYS {
         let (dropped, mut drops) = mpsc::unbounded_channel();
+        let entered = Arc::new(AtomicBool::new(false));
         let fixture = Fixture::new(
             way,
-            Probe::unary(move |_| {
-                let report = DropReport(dropped.clone());
-                async move {
-                    let _report = report;
-                    std::future::pending().await
+            Probe::unary({
+                let entered = Arc::clone(&entered);
+                move |_| {
+                    let report = DropReport(dropped.clone());
+                    entered.store(true, Ordering::Relaxed);
+                    async move {
+                        let _report = report;
+                        std::future::pending().await
+                    }
                 }
             }),
         );
-        let mut request = question();
-        request.set_timeout(Duration::from_millis(50));
-        let status = fixture.client().check(request).await.unwrap_err();
-        assert_eq!(status.code(), Code::DeadlineExceeded, "{way:?}");
+        let mut client = fixture.client();
+        // On a busy machine the time may be up before the connection is made.
+        while !entered.load(Ordering::Relaxed) {
+            let mut request = question();
+            request.set_timeout(Duration::from_millis(50));
+            let status = client.check(request).await.unwrap_err();
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{way:?}");
+        }
         drops.recv().await.unwrap();
     }
 }
@@ -38,9 +53,11 @@ async fn a_stream_that_stalls_ends_at_its_callers_deadline() {
             way,
             Probe::streaming(|_| Ok(Box::pin(stream::iter([Ok(serving())]).chain(stream::pending())))),
         );
+        let mut client = fixture.client();
+        client.check(question()).await.unwrap();
         let mut request = question();
-        request.set_timeout(Duration::from_millis(200));
-        let mut answers = fixture.client().watch(request).await.unwrap().into_inner();
+        request.set_timeout(Duration::from_millis(500));
+        let mut answers = client.watch(request).await.unwrap().into_inner();
         assert_eq!(answers.message().await.unwrap(), Some(serving()));
         assert_eq!(answers.message().await.unwrap_err().code(), Code::DeadlineExceeded, "{way:?}");
     }

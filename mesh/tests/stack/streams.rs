@@ -234,9 +234,11 @@ async fn a_conversation_whose_answers_are_dropped_ends_on_both_sides_although_it
 async fn a_stream_that_is_always_ready_ends_at_its_deadline() {
     for way in WAYS {
         let fixture = Fixture::new(way, Probe::streaming(|_| Ok(Box::pin(stream::repeat_with(|| Ok(serving()))))));
+        let mut client = fixture.client();
+        client.check(question()).await.unwrap();
         let mut request = question();
-        request.set_timeout(Duration::from_millis(100));
-        let mut answers = fixture.client().watch(request).await.unwrap().into_inner();
+        request.set_timeout(Duration::from_millis(500));
+        let mut answers = client.watch(request).await.unwrap().into_inner();
         let read = async {
             loop {
                 match answers.message().await {
