@@ -41,6 +41,13 @@ pub struct Limits {
     pub batch_work: Duration,
     /// How often others' commits are looked for (100 ms).
     pub poll_interval: Duration,
+    /// Events that the process keeps in memory for those who follow its feed (4,096), and their bytes (8 MiB). Who falls
+    /// behind them reads pages of the outbox.
+    pub feed_buffer_events: usize,
+    /// See [`feed_buffer_events`](Self::feed_buffer_events).
+    pub feed_buffer_bytes: usize,
+    /// How often whoever follows the feed is told that nothing is missing (10 s).
+    pub bookmark_interval: Duration,
     /// How long events stay in the outbox (8 days). The newest one stays for ever.
     pub outbox_retention: Duration,
     /// How long answers are remembered under [`Keep::Week`](crate::Keep::Week) (7 days).
@@ -110,6 +117,9 @@ impl Default for Limits {
             batch_keys: 256,
             batch_work: Duration::from_millis(2),
             poll_interval: Duration::from_millis(100),
+            feed_buffer_events: 4_096,
+            feed_buffer_bytes: 8 * 1024 * 1024,
+            bookmark_interval: Duration::from_secs(10),
             outbox_retention: 8 * DAY,
             request_retention: 7 * DAY,
             housekeeping_interval: Duration::from_secs(60),

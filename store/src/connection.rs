@@ -88,6 +88,7 @@ impl Connection {
                     source: because("the connection was lost"),
                 });
             };
+            self.database.sends();
             let limit = self.database.limits.statement_timeout;
             let error = match timed(limit, connected.raw.fetch_all(statement, values)).await {
                 Ok(rows) => {

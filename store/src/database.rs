@@ -39,6 +39,8 @@ pub(crate) struct Database {
     pub(crate) committing: AtomicBool,
     pub(crate) commits: AtomicU64,
     pub(crate) units: AtomicU64,
+    /// Statements and scripts sent: exchanges with the database, except those of connecting and migrating.
+    pub(crate) statements: AtomicU64,
     /// Counts the connection errors: a connection from before the last one is not trusted.
     generation: AtomicU64,
     idle: Mutex<Vec<Idle>>,
@@ -59,6 +61,11 @@ pub(crate) struct Connected {
 }
 
 impl Database {
+    /// Counts a statement, or a script of several, that is sent.
+    pub(crate) fn sends(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn new(config: Config) -> Arc<Self> {
         Arc::new(Self {
             permits: Arc::new(Semaphore::new(config.limits.readers)),
@@ -69,6 +76,7 @@ impl Database {
             followed: watch::Sender::new(Duration::ZERO),
             committing: AtomicBool::new(false),
             commits: AtomicU64::new(0),
+            statements: AtomicU64::new(0),
             units: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             idle: Mutex::new(Vec::new()),

@@ -121,16 +121,28 @@ pub enum Error {
 }
 
 impl Error {
+    /// True if a statement or a unit of this caller's own was given up because it took too long.
+    pub(crate) fn is_too_slow(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else { return false };
+        source.is::<TooSlow>() || source.downcast_ref::<sqlx::Error>().is_some_and(crate::raw::is_timeout)
+    }
+
     /// The error with its causes in one line, for a log.
     #[must_use]
     pub fn chain(&self) -> String {
-        let (mut text, mut cause) = (self.to_string(), std::error::Error::source(self));
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error with its causes in one line, for a log.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// What an error means for the connection and the transaction it happened on.
@@ -160,6 +172,11 @@ pub(crate) fn source(error: impl std::error::Error + Send + Sync + 'static) -> S
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Because(pub(crate) String);
+
+/// The time for a unit is over.
+#[derive(Debug, thiserror::Error)]
+#[error("the unit took longer than {} ms", .0.as_millis())]
+pub(crate) struct TooSlow(pub(crate) std::time::Duration);
 
 pub(crate) fn because(sentence: impl Into<String>) -> Source {
     source(Because(sentence.into()))

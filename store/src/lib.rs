@@ -6,11 +6,17 @@
 //! - [`Store::write`] runs a [`Unit`]: it succeeds or fails alone and is durable when `write` returns `Ok`, although units
 //!   share commits. A unit gives out its events ([`Transaction::emit`]) and remembers its answer
 //!   ([`Transaction::remember`]) in the same commit.
-//! - [`Store::position`] follows the newest event, whoever wrote it.
+//! - [`Store::position`] follows the newest event, whoever wrote it. [`Store::watch`] gives the feed to others: a snapshot,
+//!   then every change, from a cursor on.
+//! - [`Follow`] follows another service's feed, and [`Inbox`] applies it in this database. See [`follow`] for an example.
 //!
-//! The store's own tables are its own, but for one: a service's statement may read `store_revision (key TEXT, revision
+//! - [`Reader`] looks into the database of a service that may be running, to check what is in it; [`audit`] has what the store
+//!   itself knows.
+//!
+//! The store's own tables are its own, but for two. A service's statement may read `store_revision (key TEXT, revision
 //! BIGINT)`, which has the newest revision of every key that ever had an event, whether what it named still exists or not.
-//! Joined to the rows that a unit loads, it saves a statement where the revision goes into the payload.
+//! Joined to the rows that a unit loads, it saves a statement where the revision goes into the payload. And a [`Reader`]'s may
+//! read `store_request (rpc TEXT, request_id TEXT, answer)`, the answers that are remembered.
 //!
 //! Every database future runs on the runtime given to [`Store::open`], because a connection's I/O is driven by the runtime
 //! that opened it; callers may live on any other.
@@ -50,18 +56,27 @@
 //! # Ok(()) }
 //! ```
 
+pub mod audit;
 mod config;
 mod connection;
+mod cursor;
 mod database;
 mod error;
 mod event;
+pub mod feed;
 mod file;
+pub mod follow;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod health;
 mod housekeeping;
+pub mod inbox;
 mod keeper;
+pub mod metrics;
 mod migration;
 mod open;
 mod raw;
+mod reader;
 mod request;
 mod row;
 mod span;
@@ -73,11 +88,16 @@ mod writer;
 
 pub use crate::config::{Config, Limits};
 pub use crate::connection::Connection;
-pub use crate::error::{Error, Source};
-pub use crate::event::{NewEvent, event_id};
+pub use crate::cursor::{CURSOR_MAX, Cursor, NotACursor};
+pub use crate::error::{Error, Source, chain};
+pub use crate::event::{Event, Malformed, NewEvent, event_id};
+pub use crate::feed::{FeedStats, WatchError};
+pub use crate::follow::{Follow, Interrupted};
 pub use crate::health::Health;
+pub use crate::inbox::{Effect, Failure, Inbox};
 pub use crate::migration::Migration;
 pub use crate::open::{Stats, Store};
+pub use crate::reader::{Range, Reader};
 pub use crate::request::{Fingerprint, Keep, Request};
 pub use crate::row::{Column, FromRow, Row};
 pub use crate::statement::{Dialect, Statement};

@@ -29,14 +29,24 @@ pub struct Migration {
 const STORE_TABLE: &str = "store_migrations";
 const SERVICE_TABLE: &str = "service_migrations";
 
-const STORE: &[Migration] = &[Migration {
-    number: 1,
-    name: "store",
-    sql: Dialect {
-        sqlite: include_str!("../migrations/sqlite/0001_store.sql"),
-        postgres: include_str!("../migrations/postgres/0001_store.sql"),
+const STORE: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "store",
+        sql: Dialect {
+            sqlite: include_str!("../migrations/sqlite/0001_store.sql"),
+            postgres: include_str!("../migrations/postgres/0001_store.sql"),
+        },
     },
-}];
+    Migration {
+        number: 2,
+        name: "inbox",
+        sql: Dialect {
+            sqlite: include_str!("../migrations/sqlite/0002_inbox.sql"),
+            postgres: include_str!("../migrations/postgres/0002_inbox.sql"),
+        },
+    },
+];
 
 /// The feed's name is made once; cursors carry it, so that one of another database is refused.
 const NAME_FEED: Statement = Statement::new(

@@ -12,20 +12,23 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::{Error, because};
+use crate::feed::Shared;
 use crate::health::Health;
 use crate::keeper::Keeper;
 use crate::migration::Migration;
 use crate::unit::Unit;
 use crate::writer::{Job, Pending, Writer};
-use crate::{housekeeping, span};
+use crate::{feed, housekeeping, span};
 
-/// What the writer has done since the store was opened, for metrics.
+/// What the store has done since it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Transactions committed.
     pub commits: u64,
     /// Units in them. Units for each commit are how well commits are shared.
     pub units: u64,
+    /// Statements sent, reads included; a script counts as one, since it is one exchange.
+    pub statements: u64,
     /// Units that wait now.
     pub queued: usize,
 }
@@ -45,6 +48,7 @@ struct Inner {
     stop: watch::Sender<bool>,
     /// Open until the writer has answered its last unit.
     writer_done: watch::Receiver<()>,
+    feed: Arc<Shared>,
 }
 
 impl Store {
@@ -71,9 +75,11 @@ impl Store {
             writer.run().await;
             drop(done);
         });
-        let inner = Inner { database, queue, background, stop, writer_done };
+        let feed = Arc::new(Shared::new(&database.limits));
+        let inner = Inner { database, queue, background, stop, writer_done, feed };
         let store = Self { inner: Arc::new(inner) };
         housekeeping::spawn(&store);
+        feed::spawn(&store);
         Ok(store)
     }
 
@@ -150,6 +156,7 @@ impl Store {
         Stats {
             commits: database.commits.load(Ordering::Relaxed),
             units: database.units.load(Ordering::Relaxed),
+            statements: database.statements.load(Ordering::Relaxed),
             queued: queue.max_capacity().saturating_sub(queue.capacity()),
         }
     }
@@ -160,6 +167,10 @@ impl Store {
         // The writer holds the other end and never sends: this ends when it is dropped.
         while self.inner.writer_done.clone().changed().await.is_ok() {}
         self.inner.database.close();
+    }
+
+    pub(crate) fn feed(&self) -> &Arc<Shared> {
+        &self.inner.feed
     }
 
     pub(crate) fn background(&self) -> &Handle {
@@ -180,6 +191,7 @@ impl Store {
 }
 
 /// A store that does not keep itself open.
+#[derive(Clone, Debug)]
 pub(crate) struct Weak(std::sync::Weak<Inner>);
 
 impl Weak {

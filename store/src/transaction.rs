@@ -1,5 +1,6 @@
 //! What a unit writes with.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +9,7 @@ use tracing::Instrument as _;
 use crate::Source;
 use crate::database::Database;
 use crate::error::{Class, Error, because, classify, source, statement_error};
-use crate::event::{NEXT_REVISION, NewEvent, OutboxRow};
+use crate::event::{NEXT_REVISION, NEXT_REVISIONS, NewEvent, OutboxRow};
 use crate::raw::{Raw, is_timeout, timed};
 use crate::request::{FIND, Keep, REMEMBER, Request};
 use crate::row::{RawRow, Row};
@@ -25,6 +26,8 @@ pub struct Transaction {
     /// Absent while a statement runs, and for good once the connection is lost.
     pub(crate) raw: Option<Raw>,
     pub(crate) events: Vec<OutboxRow>,
+    /// Whether a statement was sent that may have written, since the unit that runs now began.
+    pub(crate) wrote: bool,
     pub(crate) fault: Option<Fault>,
 }
 
@@ -45,7 +48,7 @@ pub(crate) enum Fault {
 
 impl Transaction {
     pub(crate) fn new(database: Arc<Database>, raw: Raw) -> Self {
-        Self { database, raw: Some(raw), events: Vec::new(), fault: None }
+        Self { database, raw: Some(raw), events: Vec::new(), wrote: false, fault: None }
     }
 
     /// Runs a statement and returns how many rows it touched.
@@ -112,10 +115,47 @@ impl Transaction {
     /// See [`Error`].
     pub async fn emit(&mut self, event: NewEvent) -> Result<u64, Error> {
         let row = self.fetch_one(&NEXT_REVISION, [event.key.as_str().into()]).await?;
-        let revision: i64 = row.get("revision")?;
-        let NewEvent { r#type, subject, key, payload, traceparent } = event;
-        self.events.push(OutboxRow { r#type, subject, key, revision, time_us: now_us(), traceparent, payload });
+        self.give_out(event, row.get("revision")?);
         row.get("revision")
+    }
+
+    /// Counts a change of a key that is given out to nobody, and returns the key's new revision: for things whose revision
+    /// counts changes of which only some are events.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn revise(&mut self, key: &str) -> Result<u64, Error> {
+        self.fetch_one(&NEXT_REVISION, [key.into()]).await?.get("revision")
+    }
+
+    /// As [`emit`](Self::emit) of one after the other, in one statement. Each event is of another key; the revisions are in
+    /// the order of the events.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Internal`] if a key is there twice.
+    pub async fn emit_all(&mut self, events: Vec<NewEvent>) -> Result<Vec<u64>, Error> {
+        let keys: Vec<&str> = events.iter().map(|event| event.key.as_str()).collect();
+        let keys = serde_json::Value::from(keys).to_string();
+        let mut revisions = HashMap::with_capacity(events.len());
+        for row in self.fetch_all(&NEXT_REVISIONS, [keys.into()]).await? {
+            let (key, revision): (String, u64) = (row.get("key")?, row.get("revision")?);
+            revisions.insert(key, revision);
+        }
+        let mut given = Vec::with_capacity(events.len());
+        for event in events {
+            let Some(revision) = revisions.remove(&event.key) else {
+                return Err(Error::Internal { attempted: "emit", source: because("a key is there twice") });
+            };
+            given.push(revision);
+            self.give_out(event, i64::try_from(revision).unwrap_or(i64::MAX));
+        }
+        Ok(given)
+    }
+
+    fn give_out(&mut self, event: NewEvent, revision: i64) {
+        let NewEvent { r#type, subject, key, payload, traceparent } = event;
+        let time_us = now_us();
+        self.events.push(OutboxRow { r#type, subject, key, revision, time_us, traceparent, payload, begin: 0 });
     }
 
     /// The answer that this request got before, if it did. Ask first of all, before any etag is compared: the state that
@@ -177,7 +217,11 @@ impl Transaction {
             }
         }
         match self.raw.take() {
-            Some(raw) => Ok((raw, span::statement(self.database.target.system(), attempted))),
+            Some(raw) => {
+                self.database.sends();
+                self.wrote |= !statement.reads();
+                Ok((raw, span::statement(self.database.target.system(), attempted)))
+            }
             None => Err(Error::Internal { attempted, source: because("the unit dropped a statement while it ran") }),
         }
     }

@@ -27,6 +27,9 @@ const RUNS_MAX: usize = 4;
 /// How many times [`batch_work`](crate::Limits::batch_work) a batch may take where commits are slow.
 const BATCH_STRETCH: u32 = 4;
 
+/// How many batches have savepoints after one that needed them: units that fail after they have written come in rows.
+const GUARDED_BATCHES: u32 = 32;
+
 /// What becomes of units whose batch was not committed.
 enum Failed {
     /// Trying again is no use.
@@ -43,6 +46,8 @@ pub(crate) struct Writer {
     /// What the last batch had no time or no room for; first in the next.
     carried: VecDeque<Box<dyn Job>>,
     connected: Option<Connected>,
+    /// Batches that are still to have savepoints.
+    guarded: u32,
     /// What beginning and committing took the last time.
     overhead: Duration,
     /// Whether the last batch failed, other than by its units' own refusals.
@@ -61,6 +66,7 @@ impl Writer {
             stopped,
             carried: VecDeque::new(),
             connected: None,
+            guarded: 0,
             overhead: Duration::ZERO,
             failing: false,
         }
@@ -137,8 +143,10 @@ impl Writer {
             _ => self.database.connect(Role::Writer, attempted).await.map_err(Failed::All)?,
         };
         let generation = connected.generation;
-        let mut batch = Batch::new(Arc::clone(&self.database), connected.raw, self.work());
+        let told = self.guarded > 0;
+        let mut batch = Batch::new(Arc::clone(&self.database), connected.raw, told, self.work());
         let outcome = batch.run(jobs.make_contiguous()).await;
+        self.guarded = if batch.was_guarded() && !told { GUARDED_BATCHES } else { self.guarded.saturating_sub(1) };
         match outcome {
             Ok(ran) => {
                 self.overhead = batch.overhead();

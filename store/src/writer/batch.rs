@@ -3,6 +3,9 @@
 //! The order of its steps carries the promises: locks on all keys before anything else and ascending, so that two replicas'
 //! batches cannot wait for each other; the outbox's lock last, so that positions are drawn in the order of commits; the
 //! answers after the commit, so that a refusal never rests on what was not committed.
+//!
+//! Savepoints, which undo one unit and leave the others, are an exchange a unit. Most units succeed, and most that refuse
+//! have only read, so a batch runs without them until a unit fails that has written; then all of it runs again with them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,12 +17,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::Target;
 use crate::database::Database;
-use crate::error::{Class, Error, Source, because, classify, source, statement_error};
-use crate::event::{INSERT_EVENTS, LOCK_OUTBOX};
+use crate::error::{Class, Error, Source, TooSlow, because, classify, source, statement_error};
+use crate::event::{self, INSERT_EVENTS, LOCK_OUTBOX};
 use crate::raw::{Raw, timed};
 use crate::row::Row;
 use crate::transaction::{self, Transaction};
-use crate::value::Value;
 
 use super::Job;
 
@@ -27,10 +29,23 @@ use super::Job;
 pub(super) struct Batch {
     database: Arc<Database>,
     tx: Transaction,
+    /// Whether each unit has a savepoint of its own.
+    guarded: bool,
     /// Time for units; more of them wait for the next batch.
     work: Duration,
     /// What beginning and committing took, once it is committed.
     overhead: Duration,
+}
+
+/// What became of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It succeeded.
+    Done,
+    /// It failed and has written nothing.
+    Refused,
+    /// It failed, and what it has written is to be undone.
+    Failed,
 }
 
 /// What went wrong for the batch as a whole. Nothing was committed, but perhaps in `InDoubt`.
@@ -46,8 +61,13 @@ pub(super) enum Fault {
 }
 
 impl Batch {
-    pub(super) fn new(database: Arc<Database>, raw: Raw, work: Duration) -> Self {
-        Self { tx: Transaction::new(Arc::clone(&database), raw), database, work, overhead: Duration::ZERO }
+    pub(super) fn new(database: Arc<Database>, raw: Raw, guarded: bool, work: Duration) -> Self {
+        Self { tx: Transaction::new(Arc::clone(&database), raw), database, guarded, work, overhead: Duration::ZERO }
+    }
+
+    /// Whether its units had savepoints in the end.
+    pub(super) fn was_guarded(&self) -> bool {
+        self.guarded
     }
 
     /// What was not work in a batch that was committed.
@@ -63,29 +83,37 @@ impl Batch {
     /// Runs units from the front until all ran or time is up, commits, and returns how many ran.
     pub(super) async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<usize, Fault> {
         // A unit without company needs no savepoint: what undoes it undoes the transaction.
-        let company = jobs.len() > 1;
+        self.guarded &= jobs.len() > 1;
         let began = Instant::now();
-        let begin = self.begin(jobs, company);
+        let begin = self.begin(jobs);
         self.start(begin).await?;
         let begun = Instant::now();
-        let (mut ran, mut succeeded, mut fresh) = (0, 0, true);
+        let (mut ran, mut succeeded) = (0, 0);
         while ran < jobs.len() && (ran == 0 || begun.elapsed() < self.work) {
-            if company && !fresh {
-                self.script("RELEASE SAVEPOINT unit; SAVEPOINT unit").await?;
-            }
-            fresh = !self.unit(ran, &mut jobs[ran]).await?;
-            if company && fresh {
-                self.script("ROLLBACK TO SAVEPOINT unit").await?;
-            }
+            self.tx.wrote = false;
+            let outcome = self.unit(ran, &mut jobs[ran]).await?;
             ran += 1;
-            succeeded += u64::from(!fresh);
+            succeeded += u64::from(outcome == Outcome::Done);
+            match outcome {
+                Outcome::Done if self.guarded => self.script("RELEASE SAVEPOINT unit; SAVEPOINT unit").await?,
+                Outcome::Failed if self.guarded => self.script("ROLLBACK TO SAVEPOINT unit").await?,
+                // Nothing of it is left, or the transaction goes with it.
+                Outcome::Done | Outcome::Refused => {}
+                Outcome::Failed if jobs.len() == 1 => {}
+                Outcome::Failed => {
+                    self.script("ROLLBACK").await?;
+                    self.tx.events.clear();
+                    self.guarded = true;
+                    return Box::pin(self.run(jobs)).await;
+                }
+            }
         }
         if succeeded == 0 {
             self.script("ROLLBACK").await?;
             return Ok(ran);
         }
         let worked = begun.elapsed();
-        let head = self.insert_events(company).await?;
+        let head = self.insert_events().await?;
         self.database.committing.store(true, Ordering::Release);
         let committed = self.commit().await;
         if committed.is_ok() {
@@ -103,12 +131,12 @@ impl Batch {
     }
 
     /// Begins, takes every key's lock in ascending order (PostgreSQL), and opens the first savepoint, in one exchange.
-    fn begin(&self, jobs: &[Box<dyn Job>], company: bool) -> String {
+    fn begin(&self, jobs: &[Box<dyn Job>]) -> String {
         let mut script = match self.database.target {
             Target::Sqlite { .. } => "BEGIN IMMEDIATE".to_owned(),
             Target::Postgres { .. } => begin_locked(jobs),
         };
-        if company {
+        if self.guarded {
             script.push_str("; SAVEPOINT unit");
         }
         script
@@ -127,11 +155,11 @@ impl Batch {
         }
     }
 
-    /// Runs one unit; true if it succeeded.
-    async fn unit(&mut self, index: usize, job: &mut Box<dyn Job>) -> Result<bool, Fault> {
+    /// Runs one unit.
+    async fn unit(&mut self, index: usize, job: &mut Box<dyn Job>) -> Result<Outcome, Fault> {
         let (limit, events) = (self.limit(), self.tx.events.len());
         let Ok(succeeded) = timeout(limit, job.run(&mut self.tx)).await else {
-            let source = because(format!("the unit took longer than {} ms", limit.as_millis()));
+            let source = source(TooSlow(limit));
             return Err(Fault::Lost { source, culprit: Some(index) });
         };
         match self.tx.fault.take() {
@@ -145,32 +173,36 @@ impl Batch {
                 self.rollback().await?;
                 Err(Fault::Undone { error, contended: false })
             }
-            Some(transaction::Fault::Statement) | None => {
-                if !succeeded {
-                    self.tx.events.truncate(events);
-                }
-                Ok(succeeded)
+            Some(transaction::Fault::Statement) => {
+                self.tx.events.truncate(events);
+                // PostgreSQL takes nothing more in this transaction, whatever it was that failed.
+                Ok(Outcome::Failed)
+            }
+            None if succeeded => Ok(Outcome::Done),
+            None => {
+                self.tx.events.truncate(events);
+                Ok(if self.tx.wrote { Outcome::Failed } else { Outcome::Refused })
             }
         }
     }
 
     /// Draws the positions, after the lock that the commit releases, and returns the highest.
-    async fn insert_events(&mut self, company: bool) -> Result<u64, Fault> {
+    async fn insert_events(&mut self) -> Result<u64, Fault> {
         if self.tx.events.is_empty() {
             return Ok(0);
         }
         let events = std::mem::take(&mut self.tx.events);
-        if company {
+        if self.guarded {
             self.script("RELEASE SAVEPOINT unit").await?;
         }
         if matches!(self.database.target, Target::Postgres { .. }) {
             self.script(LOCK_OUTBOX).await?;
         }
-        let text = serde_json::to_string(&events).map_err(|error| {
-            Fault::Refused(Error::Internal { attempted: "INSERT store_outbox", source: source(error) })
+        let values = event::outbox(events).map_err(|error| {
+            Fault::Refused(Error::Internal { attempted: INSERT_EVENTS.name, source: source(error) })
         })?;
         let limit = self.limit();
-        let rows = match timed(limit, self.raw()?.fetch_all(&INSERT_EVENTS, &[Value::from(text)])).await {
+        let rows = match timed(limit, self.raw()?.fetch_all(&INSERT_EVENTS, &values)).await {
             Ok(rows) => rows,
             Err(error) => return Err(self.failed(INSERT_EVENTS.name, error).await),
         };
@@ -233,7 +265,9 @@ impl Batch {
         }
     }
 
+    /// The connection, for one more exchange.
     fn raw(&mut self) -> Result<&mut Raw, Fault> {
+        self.database.sends();
         let lost = || Fault::Lost { source: because("the connection was lost"), culprit: None };
         self.tx.raw.as_mut().ok_or_else(lost)
     }

@@ -1,6 +1,7 @@
 //! Units share commits and nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -14,6 +15,7 @@ use crate::harness::{Db, INSERT, Insert, NUMBER, Refusal, SET, count, number, on
 on_both_databases! {
     a_unit_that_fails_undoes_itself_and_nobody_else,
     units_under_load_share_commits,
+    a_unit_that_refuses_before_it_writes_has_nobody_run_again,
     units_of_one_key_never_run_at_the_same_time_in_any_replica,
     a_caller_that_gives_up_does_not_stop_the_commit,
     a_full_queue_refuses_at_once,
@@ -71,6 +73,32 @@ async fn units_under_load_share_commits(db: Db) {
     let stats = store.stats();
     assert_eq!((stats.units, count(&store).await), (1_000, 1_000));
     assert!(stats.commits < 500, "{} commits for 1000 units", stats.commits);
+    // Two each, what begins and ends a batch, and a look or two from the background: no savepoint.
+    let most = 2 * stats.units + 4 * stats.commits + 100;
+    assert!((2_000..most).contains(&stats.statements), "{} statements, {} commits", stats.statements, stats.commits);
+}
+
+async fn a_unit_that_refuses_before_it_writes_has_nobody_run_again(db: Db) {
+    let store = db.open().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let writes = (0..100).map(|n: usize| {
+        let runs = Arc::clone(&runs);
+        store.write(unit(format!("k{n}"), move |tx| {
+            let runs = Arc::clone(&runs);
+            async move {
+                runs.fetch_add(1, Ordering::Relaxed);
+                if tx.fetch_optional(&NUMBER, [format!("k{n}").into()]).await?.is_none() && n.is_multiple_of(2) {
+                    return Err(Refusal::No("every other one"));
+                }
+                tx.execute(&INSERT, [format!("k{n}").into(), 1.into()]).await?;
+                Ok(())
+            }
+            .boxed()
+        }))
+    });
+    let outcomes = join_all(writes).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 50);
+    assert_eq!((count(&store).await, runs.load(Ordering::Relaxed)), (50, 100));
 }
 
 async fn units_of_one_key_never_run_at_the_same_time_in_any_replica(db: Db) {

@@ -16,6 +16,7 @@ use crate::harness::{
 
 on_both_databases! {
     an_event_is_kept_whole,
+    events_given_out_together_are_as_if_one_after_the_other,
     an_own_write_shows_in_the_position_before_it_is_answered,
     another_replicas_write_shows_in_the_position,
     another_replicas_writes_show_within_200_ms_at_p99,
@@ -53,6 +54,37 @@ async fn an_event_is_kept_whole(db: Db) {
     assert_eq!(second.get::<Vec<u8>>("payload").unwrap(), Vec::<u8>::new());
     assert_eq!(second.get::<Option<String>>("traceparent").unwrap(), None);
     assert_eq!(event_id("empty", 1), "empty@1");
+}
+
+async fn events_given_out_together_are_as_if_one_after_the_other(db: Db) {
+    const ROW: Statement =
+        Statement::new("SELECT store_outbox", "SELECT key, revision FROM store_outbox ORDER BY position");
+    let store = db.open().await;
+    let first = unit("a", |tx| async move { Ok(tx.emit(event("b")).await?) }.boxed());
+    store.write(first).await.unwrap();
+    let together = unit("a", |tx| {
+        async move {
+            let events = ["c", "b", "\"a\" é"].map(event).to_vec();
+            assert_eq!(tx.emit_all(events).await?, [1, 2, 1]);
+            assert_eq!(tx.emit_all(Vec::new()).await?, [0; 0]);
+            Ok(0)
+        }
+        .boxed()
+    });
+    store.write(together).await.unwrap();
+    let twice = unit("a", |tx| {
+        async move {
+            assert!(matches!(tx.emit_all(["a", "a"].map(event).to_vec()).await, Err(Error::Internal { .. })));
+            Err::<(), _>(Refusal::No("twice"))
+        }
+        .boxed()
+    });
+    store.write(twice).await.unwrap_err();
+    let rows =
+        store.read::<_, Error, _, _>("events", |mut c| async move { c.fetch_all(&ROW, []).await }).await.unwrap();
+    let found = rows.iter().map(|row| (row.get("key").unwrap(), row.get("revision").unwrap()));
+    let expected = [("b", 1), ("c", 1), ("b", 2), ("\"a\" é", 1)].map(|(key, revision)| (key.to_owned(), revision));
+    assert_eq!(found.collect::<Vec<(String, i64)>>(), expected);
 }
 
 async fn an_own_write_shows_in_the_position_before_it_is_answered(db: Db) {

@@ -5,8 +5,13 @@
 mod commits;
 mod damage;
 mod events;
+mod feeds;
+mod follow;
 mod harness;
+mod inbox;
+mod leases;
 mod outages;
 mod requests;
 mod schema;
 mod spans;
+mod watch;
