@@ -1,0 +1,114 @@
+//! Charges and the ledger in their database: every read and every write.
+//!
+//! A write of a charge adds its line to the ledger in the same unit, so that the two never differ.
+
+pub mod audit;
+mod charge;
+mod entry;
+mod fault;
+mod write;
+
+use ::store::{Dialect, Migration, Store};
+use rpc::Capability;
+use rpc::money::Money;
+
+use crate::charge::{Charge, Content, Reason};
+use crate::error::Error;
+use crate::fault::Plan;
+
+pub(crate) use entry::Entry;
+pub(crate) use fault::Said;
+
+/// The schema of this service.
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "ledger",
+        sql: Dialect {
+            sqlite: include_str!("../migrations/sqlite/0001_ledger.sql"),
+            postgres: include_str!("../migrations/postgres/0001_ledger.sql"),
+        },
+    },
+    Migration {
+        number: 2,
+        name: "entries of a payment",
+        sql: Dialect {
+            sqlite: include_str!("../migrations/sqlite/0002_entries_of_a_payment.sql"),
+            postgres: include_str!("../migrations/postgres/0002_entries_of_a_payment.sql"),
+        },
+    },
+];
+
+/// Charges, the ledger, and what is to go wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    store: Store,
+}
+
+impl Ledger {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// A charge, and what is to go wrong.
+    pub(crate) async fn find(&self, payment: &Capability) -> Result<(Option<Charge>, Said), Error> {
+        let payment = payment.clone();
+        let read = self.store.read("GetCharge", |mut connection| async move {
+            let said = fault::read(&mut connection).await?;
+            Ok::<_, Error>((charge::read(&mut connection, &payment).await?, said))
+        });
+        read.await
+    }
+
+    /// Authorizes or declines a charge, or gives it as it is where it has this content.
+    pub(crate) async fn authorize(
+        &self,
+        payment: Capability,
+        content: Content,
+        declined: Option<Reason>,
+        now_us: i64,
+    ) -> Result<Charge, Error> {
+        self.store.write(write::Authorize { payment, content, declined, now_us }).await
+    }
+
+    /// Takes what was set aside.
+    pub(crate) async fn capture(&self, payment: Capability, now_us: i64) -> Result<Charge, Error> {
+        self.store.write(write::Capture { payment, now_us }).await
+    }
+
+    /// Gives back what was set aside, and closes a charge that there is not yet.
+    pub(crate) async fn void(&self, payment: Capability, now_us: i64) -> Result<Charge, Error> {
+        self.store.write(write::Void { payment, now_us }).await
+    }
+
+    /// Gives back what was taken, or records that it is refused, and why.
+    pub(crate) async fn refund(
+        &self,
+        payment: Capability,
+        id: String,
+        amount: Money,
+        refused: Option<&'static str>,
+        now_us: i64,
+    ) -> Result<Charge, Error> {
+        self.store.write(write::Refund { payment, id, amount, refused, now_us }).await
+    }
+
+    /// The lines of the ledger after this one.
+    pub(crate) async fn entries(&self, after: i64, limit: u32) -> Result<Vec<Entry>, Error> {
+        let read = self
+            .store
+            .read("ListEntries", move |connection| async move { entry::read(connection, after, limit).await });
+        Ok(read.await?)
+    }
+
+    /// What is to go wrong.
+    pub(crate) async fn said(&self) -> Result<Said, Error> {
+        let read = self.store.read("GetFaults", |mut connection| async move { fault::read(&mut connection).await });
+        Ok(read.await?)
+    }
+
+    /// Says what is to go wrong.
+    pub(crate) async fn say(&self, plan: Plan) -> Result<(), Error> {
+        Ok(self.store.write(fault::Say { plan }).await?)
+    }
+}
