@@ -1,0 +1,36 @@
+//! Payments through the contract, in process beside an acquirer, on both databases.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod cards;
+mod doubts;
+mod input;
+mod keys;
+mod lists;
+mod page;
+mod payments;
+mod refunds;
+mod secrets;
+mod shop;
+mod storm;
+mod voids;
+
+/// One test a database: each function takes an empty shop.
+macro_rules! on_both_databases {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::shop::Shop::on_sqlite().await).await;
+            })*
+        }
+
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::shop::Shop::on_postgres().await).await;
+            })*
+        }
+    };
+}
+use on_both_databases;
