@@ -1,0 +1,115 @@
+//! Levels inside a unit: changed in memory, then written together, with an event each.
+
+use std::collections::{BTreeSet, HashMap};
+
+use ::store::{Dialect, NewEvent, Statement, Transaction};
+
+use super::Outlet;
+use super::row::{LevelRow, json};
+use crate::error::{Error, unexpected};
+use crate::stock::{Level, Move, ProductId};
+
+/// Touches a row only if it is the one that was read.
+macro_rules! on_conflict {
+    () => {
+        "ON CONFLICT (product_id) DO UPDATE SET on_hand = excluded.on_hand, reserved = excluded.reserved, \
+         sold = excluded.sold, received = excluded.received, update_us = excluded.update_us, \
+         revision = excluded.revision WHERE stock.revision = excluded.revision - 1"
+    };
+}
+
+const SAVE: Statement = Statement::dialect(
+    "UPSERT stock",
+    Dialect {
+        sqlite: concat!(
+            "INSERT INTO stock (product_id, on_hand, reserved, sold, received, update_us, revision) \
+             SELECT value ->> 'product_id', value ->> 'on_hand', value ->> 'reserved', value ->> 'sold', \
+             value ->> 'received', value ->> 'update_us', value ->> 'revision' FROM json_each($1) WHERE true ",
+            on_conflict!()
+        ),
+        postgres: concat!(
+            "INSERT INTO stock (product_id, on_hand, reserved, sold, received, update_us, revision) \
+             SELECT value ->> 'product_id', (value ->> 'on_hand')::bigint, (value ->> 'reserved')::bigint, \
+             (value ->> 'sold')::bigint, (value ->> 'received')::bigint, (value ->> 'update_us')::bigint, \
+             (value ->> 'revision')::bigint FROM json_array_elements($1::json) AS listed(value) ",
+            on_conflict!()
+        ),
+    },
+);
+
+/// The levels that a unit has locked.
+#[derive(Debug, Default)]
+pub(super) struct Levels {
+    known: HashMap<ProductId, Level>,
+    changed: BTreeSet<ProductId>,
+}
+
+impl Levels {
+    pub(super) fn insert(&mut self, product: ProductId, level: Level) {
+        self.known.insert(product, level);
+    }
+
+    pub(super) fn get(&self, product: &ProductId) -> Level {
+        self.known.get(product).copied().unwrap_or_default()
+    }
+
+    /// Whether all of these are locked.
+    pub(super) fn cover<'a>(&self, mut products: impl Iterator<Item = &'a ProductId>) -> bool {
+        products.all(|product| self.known.contains_key(product))
+    }
+
+    /// Sets what becomes of a product, once a unit.
+    pub(super) fn set(&mut self, product: &ProductId, level: Level, now_us: i64) {
+        self.known.insert(product.clone(), level.stamped(now_us));
+        self.changed.insert(product.clone());
+    }
+
+    /// Moves units that must be there: other rows say so.
+    pub(super) fn r#move(
+        &mut self,
+        product: &ProductId,
+        r#move: Move,
+        quantity: u32,
+        now_us: i64,
+    ) -> Result<(), Error> {
+        let level = self.get(product).moved(r#move, quantity);
+        let level = level.ok_or_else(|| unexpected("SELECT stock", "units of a reservation are missing"))?;
+        self.set(product, level, now_us);
+        Ok(())
+    }
+
+    /// Writes what changed, gives it out, and says what it was.
+    pub(super) async fn save(self, tx: &mut Transaction, outlet: &Outlet) -> Result<Vec<ProductId>, Error> {
+        let changed: Vec<ProductId> = self.changed.iter().cloned().collect();
+        if changed.is_empty() {
+            return Ok(changed);
+        }
+        let rows = changed.iter().map(|product| (product, self.get(product)));
+        let rows: Vec<_> = rows.map(|(product, level)| LevelRow::of(product, &level)).collect();
+        if tx.execute(&SAVE, [json(&rows)?.into()]).await? != rows.len() as u64 {
+            return Err(unexpected("UPSERT stock", "somebody else changed what this unit had locked").into());
+        }
+        let events = changed.iter().map(|product| NewEvent {
+            r#type: outlet.wire.changed_type,
+            subject: subject(product),
+            key: product.as_str().to_owned(),
+            payload: (outlet.wire.changed)(product, &self.get(product)),
+            traceparent: outlet.traceparent.clone(),
+        });
+        let revisions = tx.emit_all(events.collect()).await?;
+        if changed.iter().zip(revisions).any(|(product, revision)| self.get(product).revision != revision) {
+            return Err(unexpected("emit", "the event's revision is not the stock's").into());
+        }
+        Ok(changed)
+    }
+}
+
+/// What an event is about.
+pub(super) fn subject(product: &ProductId) -> String {
+    format!("products/{product}")
+}
+
+/// What units of this product lock.
+pub(super) fn key(product: &ProductId) -> String {
+    format!("stock/{product}")
+}
