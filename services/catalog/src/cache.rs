@@ -1,10 +1,16 @@
-//! Answers in memory, encoded, until anything changes.
+//! Answers in memory, encoded, until what they are about changes.
 //!
-//! Each answer is kept with the feed's position from before it was read. It is given only while that is still the newest
-//! position, so an answer that was read while a change committed, and put here after it, is never given. When the position
-//! moves, everything goes: the catalog is read a thousand times for each change.
+//! Each answer is kept with the position of the feed up to which all changes were known before it was read. It is given only
+//! while nothing that it is about has changed after that position, so an answer that was read while a change committed, and
+//! put here after it, is never given. A change outdates its product and every page; those of other replicas come from the
+//! feed, own ones are told before their call is answered.
+//!
+//! What has changed is remembered in a table of fixed size, by a hash of the product's id: products that share a place in it
+//! outdate each other, which costs a read and no more.
 
-use std::hash::Hash;
+mod weight;
+
+use std::hash::{BuildHasher as _, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,24 +20,28 @@ use quick_cache::sync::{Cache as Entries, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 use tokio::time::timeout;
 
+use self::weight::{TYPICAL, Weight};
 use crate::page::Query;
 
-/// What an entry weighs beside its key and its answer.
-const OVERHEAD: u64 = 128;
-/// What a name in a page's category weighs beside its text: each is an allocation of its own.
-const NAME_OVERHEAD: u64 = 48;
-/// What an entry is expected to weigh; only the number of slots depends on it.
-const TYPICAL: u64 = 2 * 1024;
 /// How often somebody who waited for another's read tries to share the next one before reading alone.
 const SHARED_TRIES: usize = 2;
 /// How long somebody waits for another's read. Reads that fail are repeated by one after the other, which takes as long as
 /// all of them together.
 const SHARED_WAIT_MAX: Duration = Duration::from_millis(250);
 
+/// Places for what has changed: half a megabyte.
+const PLACES: usize = 65_536;
+
 /// The cache of one service.
 pub(crate) struct Cache {
-    /// The newest position that is known here.
-    newest: AtomicU64,
+    /// All changes up to this position are known here.
+    known: AtomicU64,
+    /// What was read before this position is outdated, whatever it is about.
+    floor: AtomicU64,
+    /// For each place, and last for all pages, the position of the newest change.
+    changed: Box<[AtomicU64]>,
+    /// Finds places; its keys are this cache's own.
+    places: DefaultHashBuilder,
     /// By id; `None` remembers that there is no such product.
     products: Entries<String, Entry, Weight>,
     pages: Entries<Query, Entry, Weight>,
@@ -49,32 +59,11 @@ pub(crate) struct Reads {
 
 #[derive(Clone)]
 struct Entry {
+    /// Up to where all changes were known before it was read.
     position: u64,
+    /// What it is about.
+    place: u32,
     answer: Option<Bytes>,
-}
-
-/// Weighs entries in bytes.
-#[derive(Clone)]
-struct Weight;
-
-impl Weighter<String, Entry> for Weight {
-    fn weight(&self, key: &String, entry: &Entry) -> u64 {
-        OVERHEAD + key.len() as u64 + entry.bytes()
-    }
-}
-
-impl Weighter<Query, Entry> for Weight {
-    fn weight(&self, query: &Query, entry: &Entry) -> u64 {
-        let names = query.filter.category.iter().flat_map(|path| path.names());
-        let category: u64 = names.map(|name| NAME_OVERHEAD + name.len() as u64).sum();
-        OVERHEAD + category + query.filter.brand.len() as u64 + entry.bytes()
-    }
-}
-
-impl Entry {
-    fn bytes(&self) -> u64 {
-        self.answer.as_ref().map_or(0, |answer| answer.len() as u64)
-    }
 }
 
 impl Cache {
@@ -83,34 +72,59 @@ impl Cache {
     /// A shard keeps nothing that is larger than its share, and pages are up to 1 MiB, hence few shards for them.
     pub(crate) fn new(bytes: u64, reads: Reads) -> Self {
         let pages = bytes / 4;
-        Self { newest: AtomicU64::new(0), products: entries(bytes - pages, 16), pages: entries(pages, 2), reads }
-    }
-
-    /// Drops everything if the position has moved. Positions never go back.
-    pub(crate) fn advance(&self, position: u64) {
-        if self.newest.fetch_max(position, Ordering::AcqRel) < position {
-            self.products.clear();
-            self.pages.clear();
+        Self {
+            known: AtomicU64::new(0),
+            floor: AtomicU64::new(0),
+            changed: (0..=PLACES).map(|_| AtomicU64::new(0)).collect(),
+            places: DefaultHashBuilder::default(),
+            products: entries(bytes - pages, 16),
+            pages: entries(pages, 2),
+            reads,
         }
     }
 
+    /// Drops what a change touches: the product and all pages. `position` is the change's, or any after it. False if it was
+    /// known already.
+    pub(crate) fn change(&self, id: &str, position: u64) -> bool {
+        let news = self.mark(self.place_of(id), position);
+        self.products.remove(id);
+        if self.mark(PAGES, position) {
+            self.pages.clear();
+        }
+        news
+    }
+
+    /// Notes that every change up to `position` was told by [`change`](Self::change).
+    pub(crate) fn follow(&self, position: u64) {
+        self.known.fetch_max(position, Ordering::AcqRel);
+    }
+
+    /// Drops everything: what changed up to `position` is not known.
+    pub(crate) fn skip(&self, position: u64) {
+        self.floor.fetch_max(position, Ordering::AcqRel);
+        self.follow(position);
+        self.products.clear();
+        self.pages.clear();
+    }
+
     /// The position to read by: an answer is put back with the one from before it was read.
-    pub(crate) fn newest(&self) -> u64 {
-        self.newest.load(Ordering::Acquire)
+    pub(crate) fn known(&self) -> u64 {
+        self.known.load(Ordering::Acquire)
     }
 
     /// The product's answer if it is here; `Some(None)` if it is known not to exist.
     pub(crate) fn product(&self, id: &str) -> Option<Option<Bytes>> {
-        let entry = self.products.get(id).filter(|entry| entry.position == self.newest())?;
+        let entry = self.products.get(id).filter(|entry| self.holds(entry))?;
         self.reads.hits.inc();
         Some(entry.answer)
     }
 
-    /// Keeps what was read after `position` was the newest.
+    /// Keeps what was read when all changes up to `position` were known.
     pub(crate) fn keep_product(&self, id: &str, position: u64, answer: Option<Bytes>) {
         self.reads.misses.inc();
-        if position == self.newest() {
-            self.products.insert(id.to_owned(), Entry { position, answer });
+        let entry = Entry { position, place: self.place_of(id), answer };
+        if self.holds(&entry) {
+            self.products.insert(id.to_owned(), entry);
         }
     }
 
@@ -119,7 +133,7 @@ impl Cache {
     where
         F: Future<Output = Result<Option<Bytes>, E>>,
     {
-        self.entry_or(&self.products, id, load).await
+        self.entry_or(&self.products, id, self.place_of(id), load).await
     }
 
     /// The page's answer, as [`product_or`](Self::product_or).
@@ -127,13 +141,14 @@ impl Cache {
     where
         F: Future<Output = Result<Option<Bytes>, E>>,
     {
-        self.entry_or(&self.pages, query, load).await
+        self.entry_or(&self.pages, query, PAGES, load).await
     }
 
     async fn entry_or<K, Q, E, F>(
         &self,
         entries: &Entries<K, Entry, Weight>,
         key: &Q,
+        place: u32,
         load: impl FnOnce() -> F,
     ) -> Result<Option<Bytes>, E>
     where
@@ -146,17 +161,17 @@ impl Cache {
             let shared = timeout(SHARED_WAIT_MAX, entries.get_value_or_guard_async(key)).await;
             let Ok(shared) = shared else { break };
             match shared {
-                Ok(entry) if entry.position == self.newest() => {
+                Ok(entry) if self.holds(&entry) => {
                     self.reads.hits.inc();
                     return Ok(entry.answer);
                 }
                 Ok(stale) => drop(entries.remove_if(key, |entry| entry.position == stale.position)),
                 Err(guard) => {
                     self.reads.misses.inc();
-                    let position = self.newest();
+                    let position = self.known();
                     let answer = load().await?;
-                    // Refused where everything was dropped meanwhile, which is as well.
-                    drop(guard.insert(Entry { position, answer: answer.clone() }));
+                    // Refused where it was dropped meanwhile, which is as well.
+                    drop(guard.insert(Entry { position, place, answer: answer.clone() }));
                     return Ok(answer);
                 }
             }
@@ -164,16 +179,32 @@ impl Cache {
         self.reads.misses.inc();
         load().await
     }
+
+    /// The place of a product.
+    fn place_of(&self, id: &str) -> u32 {
+        let place = self.places.hash_one(id) % u64::from(PAGES);
+        u32::try_from(place).unwrap_or_default()
+    }
+
+    /// Whether an answer may still be given.
+    fn holds(&self, entry: &Entry) -> bool {
+        let changed = self.changed.get(entry.place as usize).map_or(u64::MAX, |at| at.load(Ordering::Acquire));
+        entry.position >= changed.max(self.floor.load(Ordering::Acquire))
+    }
+
+    fn mark(&self, place: u32, position: u64) -> bool {
+        self.changed.get(place as usize).is_some_and(|at| at.fetch_max(position, Ordering::AcqRel) < position)
+    }
 }
+
+/// The place of all pages, behind those of products.
+#[allow(clippy::cast_possible_truncation, reason = "it is 2^16")]
+const PAGES: u32 = PLACES as u32;
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (products, pages) = (self.products.len(), self.pages.len());
-        f.debug_struct("Cache")
-            .field("newest", &self.newest)
-            .field("products", &products)
-            .field("pages", &pages)
-            .finish()
+        f.debug_struct("Cache").field("known", &self.known).field("products", &products).field("pages", &pages).finish()
     }
 }
 
@@ -209,11 +240,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_kept_until_the_position_moves() {
+    async fn an_answer_is_kept_until_its_product_changes() {
         let cache = Cache::new(1 << 20, Reads::default());
         assert_eq!(cache.product_or("a", || load("old")).await, Ok(answer("old")));
+        assert_eq!(cache.product_or("other", || load("other")).await, Ok(answer("other")));
+        assert!(cache.change("other", 1));
+        cache.follow(1);
+        assert_eq!(cache.product("other"), None);
         assert_eq!(cache.product_or("a", || load("new")).await, Ok(answer("old")));
-        cache.advance(1);
+        // Told twice, by the call that made it and by the feed.
+        assert!(cache.change("a", 2));
+        assert!(!cache.change("a", 2));
+        cache.follow(2);
         assert_eq!(cache.product("a"), None);
         assert_eq!(cache.product_or("a", || load("new")).await, Ok(answer("new")));
         assert_eq!(cache.product("a"), Some(answer("new")));
@@ -223,17 +261,53 @@ mod tests {
     async fn an_answer_that_was_read_while_a_change_committed_is_never_given_again() {
         let cache = Cache::new(1 << 20, Reads::default());
         let read = cache.product_or("a", || async {
-            cache.advance(7);
+            cache.change("a", 7);
+            cache.follow(7);
             load("from before the change").await
         });
         assert_eq!(read.await, Ok(answer("from before the change")));
         assert_eq!(cache.product("a"), None);
         assert_eq!(cache.product_or("a", || load("from after it")).await, Ok(answer("from after it")));
-        cache.keep_product("b", 6, answer("late"));
+        cache.change("b", 8);
+        cache.keep_product("b", 7, answer("late"));
         assert_eq!(cache.product("b"), None);
-        // As one that looked at the position just before it moved leaves it.
-        cache.products.insert("c".to_owned(), Entry { position: 6, answer: answer("late") });
+        // As one that looked just before the change was told leaves it.
+        cache
+            .products
+            .insert("b".to_owned(), Entry { position: 7, place: cache.place_of("b"), answer: answer("late") });
+        assert_eq!(cache.product("b"), None);
+    }
+
+    #[tokio::test]
+    async fn an_own_change_outdates_what_is_read_until_the_feed_has_come_as_far() {
+        let cache = Cache::new(1 << 20, Reads::default());
+        cache.skip(5);
+        // Position 9 is known to be committed; what others did in 6 to 8 is not known yet.
+        cache.change("a", 9);
+        assert_eq!(cache.product_or("a", || load("read now")).await, Ok(answer("read now")));
+        assert_eq!(cache.product("a"), None);
+        cache.change("b", 7);
+        cache.follow(9);
+        assert_eq!(cache.product_or("a", || load("read then")).await, Ok(answer("read then")));
+        assert_eq!(cache.product("a"), Some(answer("read then")));
+    }
+
+    #[tokio::test]
+    async fn every_change_outdates_every_page_and_changes_that_are_not_known_outdate_everything() {
+        let cache = Cache::new(1 << 20, Reads::default());
+        let query = Query { filter: Filter::default(), size: 1, after: None, count_subcategories: false };
+        assert_eq!(cache.page_or(&query, || load("page")).await, Ok(answer("page")));
+        assert_eq!(cache.product_or("a", || load("a")).await, Ok(answer("a")));
+        cache.change("b", 1);
+        cache.follow(1);
+        assert_eq!(cache.page_or(&query, || load("next")).await, Ok(answer("next")));
+        assert_eq!(cache.product("a"), Some(answer("a")));
+        cache.keep_product("c", 1, answer("c"));
+        cache.skip(4);
+        assert_eq!((cache.product("a"), cache.product("c")), (None, None));
+        cache.keep_product("c", 3, answer("late"));
         assert_eq!(cache.product("c"), None);
+        assert_eq!(cache.page_or(&query, || load("last")).await, Ok(answer("last")));
     }
 
     #[tokio::test]
@@ -302,7 +376,7 @@ mod tests {
             let names = (0..8).map(|depth| format!("{n}-{depth}")).collect();
             let filter = Filter { category: Some(CategoryPath::new(names)), ..Filter::default() };
             let query = Query { filter, size: 1, after: None, count_subcategories: false };
-            cache.pages.insert(query, Entry { position: 0, answer: Some(Bytes::new()) });
+            cache.pages.insert(query, Entry { position: 0, place: PAGES, answer: Some(Bytes::new()) });
         }
         // With eight names to it, a page was measured to take 600 bytes.
         assert!((10..64 * 1024 / 450).contains(&cache.pages.len()), "{}", cache.pages.len());

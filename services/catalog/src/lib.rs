@@ -7,26 +7,29 @@
 mod cache;
 mod config;
 mod error;
+mod follow;
 mod mask;
-pub mod money;
 mod page;
 mod product;
-mod readiness;
 mod service;
 mod store;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use mesh::{Inbound, ListenAddress, Output, Process};
+use mesh::{Inbound, ListenAddress, Process, Standalone, standalone::RunError};
 use prometheus_client::metrics::histogram::Histogram;
 
 pub use config::Config;
+#[cfg(any(test, fuzzing))]
+pub use service::fuzz;
+pub use store::audit;
 
 use crate::cache::{Cache, Reads};
 use crate::service::Catalog;
 use crate::store::{MIGRATIONS, Products};
+
+const NAME: &str = "catalog";
 
 /// The services that the catalog calls: none.
 pub const CALLS: &[mesh::Target] = &[];
@@ -41,18 +44,12 @@ pub struct Options {
     /// Where gRPC is served: IP:PORT or unix:PATH
     #[arg(long, env = "GRPC_ADDR", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
     pub grpc: ListenAddress,
-    /// Where health and metrics are served, for probes and scrapers
-    #[arg(long, env = "ADMIN_ADDR", default_value = "127.0.0.1:9901", value_name = "ADDRESS")]
-    pub admin: ListenAddress,
-    /// How the printed lines look: text or json
-    #[arg(long, default_value_t, value_name = "FORMAT")]
-    pub output: Output,
     /// What the catalog itself can be told.
     #[command(flatten)]
     pub config: Config,
-    /// What every process can be told.
+    /// What every service can be told.
     #[command(flatten)]
-    pub process: mesh::process::Options,
+    pub standalone: mesh::standalone::Options,
 }
 
 /// The catalog could not be started.
@@ -66,20 +63,6 @@ pub enum StartError {
     Build(#[from] mesh::server::BuildError),
 }
 
-/// The process of a catalog failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Threads or telemetry.
-    #[error("start the process")]
-    Process(#[from] mesh::process::ProcessError),
-    /// An address is taken or may not be used.
-    #[error("bind a listener")]
-    Bind(#[from] mesh::server::BindError),
-    /// The service itself.
-    #[error("start the catalog")]
-    Start(#[from] StartError),
-}
-
 /// Starts the catalog inside a process: opens and migrates its database, follows its changes, and says when it is ready.
 ///
 /// # Errors
@@ -90,6 +73,7 @@ pub async fn start(config: Config, process: &Process) -> Result<Inbound, StartEr
     let database = ::store::Config::parse(&config.database_url).map_err(StartError::Database)?;
     let background = process.background().clone();
     let store = ::store::Store::open(database, MIGRATIONS, background.clone()).await.map_err(StartError::Database)?;
+    process.metrics().register_all(NAME, store.series());
     let closing = store.clone();
     process.at_end(async move { closing.close().await });
     let reads = Reads::default();
@@ -101,18 +85,18 @@ pub async fn start(config: Config, process: &Process) -> Result<Inbound, StartEr
         reads.misses.clone(),
     );
     let cache = Arc::new(Cache::new(u64::from(config.cache_mb) * 1024 * 1024, reads));
-    background.spawn(readiness::follow(process.health().clone(), service::NAME, store.health()));
-    background.spawn(follow(store.position(), Arc::clone(&cache)));
+    background.spawn(rpc::follow(process.health().clone(), service::NAME, store.health()));
     let lag = Histogram::new(FOLLOW_BOUNDS_S);
     metrics.register(
         "catalog_follow_seconds",
-        "How old other replicas' newest change was when this one found it, by the clocks of both",
+        "How old the newest of other replicas' changes was when this one let go of what it touched, by the clocks of both",
         lag.clone(),
     );
-    background.spawn(measure(store.followed(), lag));
+    background.spawn(follow::follow(store.changes(), Arc::clone(&cache), lag));
     let catalog = Catalog::new(Products::new(store, service::WIRE), cache);
-    let inbound = mesh::Builder::new("catalog")
+    let inbound = mesh::Builder::new(NAME)
         .descriptors(contracts::FILE_DESCRIPTOR_SET)
+        .policy(rpc::access::policy())
         .add_service(catalog.into_server())
         .build(process, mesh::server::InboundConfig::default())?;
     Ok(inbound)
@@ -123,40 +107,12 @@ pub async fn start(config: Config, process: &Process) -> Result<Inbound, StartEr
 /// # Errors
 /// If it could not be started.
 pub fn run(options: Options) -> Result<ExitCode, RunError> {
-    let Options { grpc, admin, output, config, process } = options;
-    let process = Process::start("catalog", process, None)?;
-    let (grpc, admin) = (process.bind(&grpc)?, process.bind(&admin)?);
-    let addresses = [("grpc", grpc.address().to_string()), ("admin", admin.address().to_string())];
-    process.block_on(async {
-        // The admin port first: a start that waits for its database can be watched.
-        process.serve_admin(admin);
-        let inbound = start(config, &process).await?;
-        process.serve_grpc(grpc, inbound);
-        let health = process.health().clone();
-        process.background().spawn(async move {
-            health.ready().await;
-            let service = ("service", "catalog".to_owned());
-            output.print("listening", &[&[service], &addresses[..]].concat());
-        });
-        Ok(process.until_stopped().await.into())
+    let mut standalone = Standalone::new(NAME, options.standalone)?;
+    let grpc = standalone.bind("grpc", &options.grpc)?;
+    standalone.run(async |process, _directory| {
+        process.serve_grpc(grpc, start(options.config, process).await?);
+        Ok(())
     })
-}
-
-/// Drops what other replicas have changed. This one's own changes are dropped before they are answered.
-async fn follow(mut position: tokio::sync::watch::Receiver<u64>, cache: Arc<Cache>) {
-    loop {
-        cache.advance(*position.borrow_and_update());
-        if position.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Notes how far behind other replicas this one was.
-async fn measure(mut followed: tokio::sync::watch::Receiver<Duration>, lag: Histogram) {
-    while followed.changed().await.is_ok() {
-        lag.observe(followed.borrow_and_update().as_secs_f64());
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@
 
 pub(crate) mod text;
 
-use std::fmt;
-
 use mesh::Violations;
 use serde::{Deserialize, Serialize};
 
-use crate::money::Money;
+pub(crate) use rpc::ProductId;
+use rpc::money::Money;
 
 /// The most units a price has.
 pub(crate) const PRICE_UNITS_MAX: i64 = 1_000_000_000_000;
@@ -18,43 +17,6 @@ pub(crate) const PRICE_UNITS_MAX: i64 = 1_000_000_000_000;
 pub(crate) const BRAND_MAX: usize = 200;
 /// The most bytes of a product, encoded.
 pub(crate) const ENCODED_MAX: usize = 32 * 1024;
-
-/// A product's id: `[A-Za-z0-9][A-Za-z0-9._~-]{0,63}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ProductId(Box<str>);
-
-impl ProductId {
-    /// The rule, as the end of a sentence.
-    pub(crate) const RULE: &'static str = "must match [A-Za-z0-9][A-Za-z0-9._~-]{0,63}";
-
-    /// Whether this is an id; the hot path asks without keeping it.
-    pub(crate) fn is_valid(id: &str) -> bool {
-        let mut bytes = id.bytes();
-        id.len() <= 64
-            && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-'))
-    }
-
-    pub(crate) fn parse(id: &str) -> Option<Self> {
-        Self::is_valid(id).then(|| Self(id.into()))
-    }
-
-    /// A new one that nothing else has.
-    pub(crate) fn generate() -> Self {
-        Self(uuid::Uuid::new_v4().hyphenated().to_string().into())
-    }
-
-    /// The id as text.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ProductId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A way through the categories, from the root down: 1 to 8 names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,6 +5,9 @@
 
 mod answer;
 mod encoded;
+mod feed;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod import;
 mod product;
 mod request;
@@ -15,7 +18,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use contracts::catalog::v1 as pb;
 use contracts::catalog::v1::catalog_service_server::{CatalogService, CatalogServiceServer};
-use futures_util::stream;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use rpc::Stamp;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::cache::Cache;
@@ -67,7 +72,7 @@ impl Catalog {
     /// An encoded `BatchGetProductsResponse`.
     async fn get_many(&self, request: &pb::BatchGetProductsRequest) -> Result<Bytes, Error> {
         let ids = request::distinct_ids(&request.product_ids)?;
-        let position = self.cache.newest();
+        let position = self.cache.known();
         let mut found: Vec<Option<Option<Bytes>>> = ids.iter().map(|id| self.cache.product(id)).collect();
         let unknown = ids.iter().zip(&found).filter(|(_, known)| known.is_none());
         let unknown: Vec<String> = unknown.map(|(id, _)| (*id).to_owned()).collect();
@@ -94,9 +99,10 @@ impl Catalog {
     }
 
     /// Lets go of what this process has changed itself. Others' changes are followed in the background.
-    fn catch_up(&self) {
+    fn changed(&self, id: &ProductId) {
+        // The change's own position or a later one: it shows before the write returns.
         let position = *self.products.position().borrow();
-        self.cache.advance(position);
+        self.cache.change(id.as_str(), position);
     }
 }
 
@@ -129,8 +135,8 @@ impl CatalogService for Catalog {
         request: Request<pb::CreateProductRequest>,
     ) -> Result<Response<pb::CreateProductResponse>, Status> {
         let request::Create { id, draft, request } = request::create(request.into_inner()).map_err(Error::from)?;
-        let answer = self.products.create(id, draft, request, request::stamp()).await?;
-        self.catch_up();
+        let answer = self.products.create(id.clone(), draft, request, Stamp::now()).await?;
+        self.changed(&id);
         answer::decoded(answer.into())
     }
 
@@ -140,8 +146,8 @@ impl CatalogService for Catalog {
     ) -> Result<Response<pb::UpdateProductResponse>, Status> {
         let request::Update { id, etag, change, request } =
             request::update(request.into_inner()).map_err(Error::from)?;
-        let answer = self.products.update(id, etag, change, request, request::stamp()).await?;
-        self.catch_up();
+        let answer = self.products.update(id.clone(), etag, change, request, Stamp::now()).await?;
+        self.changed(&id);
         answer::decoded(answer.into())
     }
 
@@ -150,8 +156,8 @@ impl CatalogService for Catalog {
         request: Request<pb::DeleteProductRequest>,
     ) -> Result<Response<pb::DeleteProductResponse>, Status> {
         let request::Delete { id, etag, request } = request::delete(request.into_inner()).map_err(Error::from)?;
-        self.products.delete(id, etag, request, request::stamp()).await?;
-        self.catch_up();
+        self.products.delete(id.clone(), etag, request, Stamp::now()).await?;
+        self.changed(&id);
         Ok(Response::new(pb::DeleteProductResponse {}))
     }
 
@@ -159,18 +165,18 @@ impl CatalogService for Catalog {
         &self,
         request: Request<Streaming<pb::ImportProductsRequest>>,
     ) -> Result<Response<pb::ImportProductsResponse>, Status> {
-        let report = import::run(&self.products, request.into_inner(), request::stamp).await;
-        // Also after a failure: what was committed stays.
-        self.catch_up();
-        Ok(Response::new(report?))
+        let changed = |id: &ProductId| self.changed(id);
+        let import = import::Import { products: &self.products, changed: &changed, stamp: Stamp::now };
+        Ok(Response::new(import.run(request.into_inner()).await?))
     }
 
-    type WatchProductsStream = stream::Empty<Result<pb::WatchProductsResponse, Status>>;
+    type WatchProductsStream = BoxStream<'static, Result<pb::WatchProductsResponse, Status>>;
 
     async fn watch_products(
         &self,
-        _request: Request<pb::WatchProductsRequest>,
+        request: Request<pb::WatchProductsRequest>,
     ) -> Result<Response<Self::WatchProductsStream>, Status> {
-        Err(Error::NoFeed.into())
+        let messages = self.products.watch(&request.get_ref().cursor).await?;
+        Ok(Response::new(messages.map(|message| Ok(feed::sent(message.map_err(Error::from)?))).boxed()))
     }
 }

@@ -3,13 +3,18 @@
 //! Products leave here encoded (see [`Wire`]): the same bytes are an answer, what a retried request is answered again, and
 //! the payload of the event that goes out in the commit.
 
+pub mod audit;
+mod feed;
 mod import;
 mod read;
 mod row;
 mod write;
 
-use ::store::{Dialect, Migration, Request, Store};
+use ::store::feed::Message;
+use ::store::{Dialect, Migration, Request, Store, WatchError};
 use bytes::Bytes;
+use futures_util::Stream;
+use rpc::Stamp;
 use tokio::sync::watch;
 
 use crate::error::Error;
@@ -17,7 +22,6 @@ use crate::page::Query;
 use crate::product::{CategoryPath, Change, Draft, Product, ProductId};
 
 pub(crate) use import::{Imported, Outcome};
-pub(crate) use write::Stamp;
 
 /// The schema of this service.
 pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
@@ -74,6 +78,16 @@ impl Products {
     /// The feed's head.
     pub(crate) fn position(&self) -> watch::Receiver<u64> {
         self.store.position()
+    }
+
+    /// The feed from this cursor on; empty: from a snapshot on.
+    pub(crate) async fn watch(
+        &self,
+        cursor: &str,
+    ) -> Result<impl Stream<Item = Result<Message, WatchError>> + Send + use<>, Error> {
+        let wire = self.wire;
+        let watch = self.store.watch(cursor, move |connection, after| feed::states(connection, wire, after)).await?;
+        Ok(watch.into_stream())
     }
 
     /// One product, encoded.

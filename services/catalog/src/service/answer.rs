@@ -6,13 +6,11 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contracts::catalog::v1 as pb;
-use contracts::google::r#type as google;
 use prost::Message;
-use prost_types::Timestamp;
+use rpc::timestamp;
 use tonic::{Response, Status};
 
 use crate::error::Error;
-use crate::money::Money;
 use crate::page::Filter;
 use crate::product::{CategoryPath, Content, Product, Rating, State};
 use crate::store::{Page, Subcategory, Wire};
@@ -30,7 +28,7 @@ pub(crate) const WIRE: Wire = Wire {
 pub(super) fn decoded<M: Message + Default>(answer: Bytes) -> Result<Response<M>, Status> {
     let message = M::decode(answer).map_err(|error| {
         let source = std::sync::Arc::new(error);
-        Error::Internal(store::Error::Corrupt { attempted: "decode an answer", what: "the answer", source })
+        Error::Store(store::Error::Corrupt { attempted: "decode an answer", what: "the answer", source })
     })?;
     Ok(Response::new(message))
 }
@@ -77,8 +75,8 @@ fn message(product: &Product) -> pb::Product {
         description,
         brand,
         categories: categories.into_iter().map(path).collect(),
-        price: Some(money(content.price)),
-        list_price: content.list_price.map(money),
+        price: Some(content.price.into()),
+        list_price: content.list_price.map(Into::into),
         pictures: pictures.into_iter().map(picture).collect(),
         attributes: attributes.into_iter().map(attribute).collect(),
         rating: content.rating.map(rating),
@@ -99,11 +97,6 @@ fn path(path: CategoryPath) -> pb::CategoryPath {
     pb::CategoryPath { names: path.into_names() }
 }
 
-fn money(money: Money) -> google::Money {
-    let (units, nanos) = money.to_units();
-    google::Money { currency_code: money.currency().code().to_owned(), units, nanos }
-}
-
 fn rating(rating: Rating) -> pb::Rating {
     pb::Rating { average: rating.average(), count: i32::try_from(rating.count).unwrap_or(i32::MAX) }
 }
@@ -115,16 +108,12 @@ fn state(state: State) -> pb::ProductState {
     }
 }
 
-fn timestamp(us: i64) -> Timestamp {
-    const US: i64 = 1_000_000;
-    // Below a million, hence below 10^9 nanoseconds.
-    Timestamp { seconds: us.div_euclid(US), nanos: i32::try_from(us.rem_euclid(US) * 1_000).unwrap_or_default() }
-}
-
 #[cfg(test)]
 mod tests {
+    use prost_types::Timestamp;
+    use rpc::money::{Currency, Money};
+
     use super::*;
-    use crate::money::Currency;
     use crate::product::ProductId;
 
     fn product() -> Product {

@@ -4,24 +4,22 @@
 //! and dropped again for each call.
 
 use std::convert::Infallible;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{BufMut as _, Bytes};
+use bytes::Bytes;
 use contracts::catalog::v1::catalog_service_server::CatalogServiceServer;
 use futures_util::future::BoxFuture;
 use http::Response;
 use mesh::Body;
 use prost::Message;
-use tonic::codec::{Codec, EncodeBuf, Encoder};
+use rpc::EncodedCodec;
 use tonic::codegen::Service;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Status};
-use tonic_prost::ProstDecoder;
 
 use super::Catalog;
-use crate::error::{self, Error};
+use crate::error::{DOMAIN, Error};
 
 type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
@@ -65,7 +63,7 @@ impl Service<http::Request<Body>> for Server {
             }
             _ => {
                 let answer = self.generated.call(request);
-                Box::pin(async move { answer.await.map(refused_unread) })
+                Box::pin(async move { answer.await.map(|answer| DOMAIN.answered(answer)) })
             }
         }
     }
@@ -80,18 +78,9 @@ fn answer<M: Message + Default + 'static>(
     read: Read<M>,
 ) -> Answer {
     Box::pin(async move {
-        let answer = Grpc::new(EncodedCodec(PhantomData)).unary(Unary { catalog, read }, request).await;
-        Ok(refused_unread(answer))
+        let answer = Grpc::new(EncodedCodec::default()).unary(Unary { catalog, read }, request).await;
+        Ok(DOMAIN.answered(answer))
     })
-}
-
-/// An answer without a body has its status in the headers.
-fn refused_unread(answer: Response<Body>) -> Response<Body> {
-    let status = Status::from_header_map(answer.headers());
-    match status.and_then(|status| error::refused_unread(&status)) {
-        Some(status) => status.into_http(),
-        None => answer,
-    }
 }
 
 struct Unary<M> {
@@ -106,35 +95,5 @@ impl<M: Message> UnaryService<M> for Unary<M> {
     fn call(&mut self, request: Request<M>) -> Self::Future {
         let answer = (self.read)(Arc::clone(&self.catalog), request.into_inner());
         Box::pin(async move { Ok(tonic::Response::new(answer.await?)) })
-    }
-}
-
-/// Decodes a message and writes bytes.
-struct EncodedCodec<M>(PhantomData<M>);
-
-impl<M: Message + Default + 'static> Codec for EncodedCodec<M> {
-    type Encode = Bytes;
-    type Decode = M;
-    type Encoder = WriteBytes;
-    type Decoder = ProstDecoder<M>;
-
-    fn encoder(&mut self) -> WriteBytes {
-        WriteBytes
-    }
-
-    fn decoder(&mut self) -> ProstDecoder<M> {
-        ProstDecoder::default()
-    }
-}
-
-struct WriteBytes;
-
-impl Encoder for WriteBytes {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
     }
 }

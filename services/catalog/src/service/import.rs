@@ -9,17 +9,18 @@ use std::pin::Pin;
 
 use contracts::catalog::v1 as pb;
 use futures_util::{Stream, StreamExt as _};
+use rpc::Stamp;
 use tonic::Status;
 
 use super::product::Parser;
 use crate::error::Error;
 use crate::product::{Draft, ProductId};
-use crate::store::{Imported, Outcome, Products, Stamp};
+use crate::store::{Imported, Outcome, Products};
 
 /// The most products in one message.
 const MESSAGE_MAX: usize = 500;
 /// Products that share a commit: enough to pay for it, few enough that other writers hardly notice.
-const CHUNK: usize = 64;
+const CHUNK: usize = 250;
 /// The most rejections that are listed.
 const REJECTIONS_MAX: usize = 1_000;
 /// How much of a rejected id is given back, in characters.
@@ -46,38 +47,75 @@ struct Incoming<S> {
     end: Option<Result<(), Status>>,
 }
 
-/// Imports everything that `stream` brings and reports on it.
-pub(super) async fn run<S>(
-    products: &Products,
-    stream: S,
-    stamp: fn() -> Stamp,
-) -> Result<pb::ImportProductsResponse, Status>
-where
-    S: Stream<Item = Result<pb::ImportProductsRequest, Status>> + Send,
-{
-    let mut incoming = Incoming { stream: Box::pin(stream), waiting: VecDeque::new(), next_index: 0, end: None };
-    let mut report = Report::default();
-    loop {
-        while incoming.waiting.is_empty() && incoming.end.is_none() {
-            incoming.read().await;
+/// How to import.
+pub(super) struct Import<'a> {
+    pub(super) products: &'a Products,
+    /// Told of each product that a commit may have changed.
+    pub(super) changed: &'a (dyn Fn(&ProductId) + Sync),
+    pub(super) stamp: fn() -> Stamp,
+}
+
+impl Import<'_> {
+    /// Imports everything that `stream` brings and reports on it.
+    pub(super) async fn run<S>(&self, stream: S) -> Result<pb::ImportProductsResponse, Status>
+    where
+        S: Stream<Item = Result<pb::ImportProductsRequest, Status>> + Send,
+    {
+        let mut incoming = Incoming { stream: Box::pin(stream), waiting: VecDeque::new(), next_index: 0, end: None };
+        let mut report = Report::default();
+        loop {
+            while incoming.waiting.is_empty() && incoming.end.is_none() {
+                incoming.read().await;
+            }
+            let chunk = incoming.take_chunk();
+            if !chunk.is_empty() {
+                let commit = self.commit(chunk, &mut report);
+                let mut commit = std::pin::pin!(commit);
+                loop {
+                    tokio::select! {
+                        committed = &mut commit => break committed?,
+                        () = incoming.read(), if incoming.wants_more() => {}
+                    }
+                }
+            }
+            match incoming.end {
+                // What came before a failure is committed as far as it had got into a chunk.
+                Some(Err(status)) => return Err(status),
+                Some(Ok(())) if incoming.waiting.is_empty() => return Ok(report.0),
+                Some(Ok(())) | None => {}
+            }
         }
-        let chunk = incoming.take_chunk();
-        if !chunk.is_empty() {
-            let commit = commit(products, chunk, &mut report, stamp());
-            let mut commit = std::pin::pin!(commit);
-            loop {
-                tokio::select! {
-                    committed = &mut commit => break committed?,
-                    () = incoming.read(), if incoming.wants_more() => {}
+    }
+
+    async fn commit(&self, chunk: Vec<Row>, report: &mut Report) -> Result<(), Error> {
+        let (mut places, mut accepted, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+        for Row { index, sent_id, parsed } in chunk {
+            match parsed {
+                Ok(product) => {
+                    places.push((index, sent_id));
+                    accepted.push(product);
+                }
+                Err(violations) => rejected.push((index, sent_id, violations)),
+            }
+        }
+        if !accepted.is_empty() {
+            let ids: Vec<ProductId> = accepted.iter().map(|(id, _)| id.clone()).collect();
+            let outcomes = self.products.import(accepted, (self.stamp)()).await;
+            // Also after a failure, which may have come after the commit.
+            ids.iter().for_each(self.changed);
+            for ((index, sent_id), outcome) in places.into_iter().zip(outcomes?) {
+                match outcome {
+                    Outcome::Imported(imported) => report.accept(imported),
+                    Outcome::Rejected(violations) => rejected.push((index, sent_id, violations)),
                 }
             }
         }
-        match incoming.end {
-            // What came before a failure is committed as far as it had got into a chunk.
-            Some(Err(status)) => return Err(status),
-            Some(Ok(())) if incoming.waiting.is_empty() => return Ok(report.0),
-            Some(Ok(())) | None => {}
+        // Both kinds of refusal together in the order of the import.
+        rejected.sort_by_key(|(index, ..)| *index);
+        for (index, sent_id, violations) in rejected {
+            report.reject(index, &sent_id, &violations);
         }
+        Ok(())
     }
 }
 
@@ -136,34 +174,6 @@ impl Report {
             message: first.map(|found| found.description.clone()).unwrap_or_default(),
         });
     }
-}
-
-async fn commit(products: &Products, chunk: Vec<Row>, report: &mut Report, stamp: Stamp) -> Result<(), Error> {
-    let (mut places, mut accepted, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-    for Row { index, sent_id, parsed } in chunk {
-        match parsed {
-            Ok(product) => {
-                places.push((index, sent_id));
-                accepted.push(product);
-            }
-            Err(violations) => rejected.push((index, sent_id, violations)),
-        }
-    }
-    if !accepted.is_empty() {
-        let outcomes = products.import(accepted, stamp).await?;
-        for ((index, sent_id), outcome) in places.into_iter().zip(outcomes) {
-            match outcome {
-                Outcome::Imported(imported) => report.accept(imported),
-                Outcome::Rejected(violations) => rejected.push((index, sent_id, violations)),
-            }
-        }
-    }
-    // Both kinds of refusal together in the order of the import.
-    rejected.sort_by_key(|(index, ..)| *index);
-    for (index, sent_id, violations) in rejected {
-        report.reject(index, &sent_id, &violations);
-    }
-    Ok(())
 }
 
 fn parse(product: &pb::Product) -> Result<(ProductId, Draft), Violations> {

@@ -7,10 +7,10 @@ use contracts::google::r#type as google;
 use mesh::Violations;
 
 use crate::mask::{Field, Fields};
-use crate::money::{Currency, Money, MoneyError};
 use crate::product::{
     Attribute, BRAND_MAX, CategoryPath, Change, Content, Draft, PRICE_UNITS_MAX, Picture, Rating, State, text,
 };
+use rpc::money::{Currency, Money, MoneyError};
 
 const NAME_MAX: usize = 1_000;
 const DESCRIPTION_MAX: usize = 10_000;
@@ -139,7 +139,7 @@ impl<'a> Parser<'a> {
                 None
             }
             Err(error) => {
-                self.wrong(&format!("{field}.{}", part(error)), &error.to_string());
+                self.wrong(&format!("{field}.{}", error.field()), &error.to_string());
                 None
             }
         }
@@ -251,13 +251,4 @@ pub(super) fn populated(product: &pb::Product) -> Fields {
         Field::State => product.state != 0,
     };
     Field::ALL.into_iter().filter(set).collect()
-}
-
-/// Which part of an amount an error is about.
-fn part(error: MoneyError) -> &'static str {
-    match error {
-        MoneyError::UnknownCurrency | MoneyError::CurrenciesDiffer => "currency_code",
-        MoneyError::NanosOutOfRange | MoneyError::SignsDiffer | MoneyError::FractionOfMinorUnit { .. } => "nanos",
-        MoneyError::Overflow => "units",
-    }
 }

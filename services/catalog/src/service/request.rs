@@ -1,24 +1,21 @@
 //! Requests, parsed: everything wrong with one is found at once.
 
 use std::collections::HashSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use contracts::catalog::v1 as pb;
 use mesh::Violations;
 use prost::Message as _;
-use store::{Fingerprint, Keep, Request};
+use rpc::{etag, request_id};
+use store::Request;
 
 use super::product::{self, Parser};
 use crate::error::Error;
 use crate::mask::Fields;
 use crate::page::{self, Filter, Query};
 use crate::product::{BRAND_MAX, Change, Draft, ProductId, text};
-use crate::store::Stamp;
 
 /// The most ids of a batch.
 const IDS_MAX: usize = 100;
-/// The most bytes of an etag.
-const ETAG_MAX: usize = 64;
 
 /// A `CreateProductRequest`.
 pub(super) struct Create {
@@ -62,14 +59,7 @@ pub(super) fn distinct_ids(ids: &[String]) -> Result<Vec<&str>, Violations> {
 /// A page's query.
 pub(super) fn list(request: &pb::ListProductsRequest) -> Result<Query, Error> {
     let mut violations = Violations::default();
-    let size = match usize::try_from(request.page_size) {
-        Ok(0) => page::SIZE_DEFAULT,
-        Ok(size) => size.min(page::SIZE_MAX),
-        Err(_) => {
-            violations.add("page_size", "must not be negative");
-            0
-        }
-    };
+    let size = rpc::page_size(request.page_size, page::SIZE_DEFAULT, page::SIZE_MAX, &mut violations);
     let named = request.category.as_ref().filter(|category| !category.names.is_empty());
     let category = named.and_then(|category| product::path(category, "category", &mut violations));
     if let Err(rule) = text::line(&request.brand, BRAND_MAX) {
@@ -140,26 +130,9 @@ pub(super) fn delete(mut request: pb::DeleteProductRequest) -> Result<Delete, Vi
     Ok(Delete { id, etag, request })
 }
 
-/// What a write takes from the call that is served now.
-pub(super) fn stamp() -> Stamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Stamp { now_us: i64::try_from(since.as_micros()).unwrap_or(i64::MAX), traceparent: mesh::context::traceparent() }
-}
-
-/// Takes the id out of the request, so that what is left is its content.
-fn request_id(id: &mut String, violations: &mut Violations) -> String {
-    let id = std::mem::take(id).to_ascii_lowercase();
-    // The parser takes other forms too, all of another length.
-    if id.len() != 36 || uuid::Uuid::try_parse(&id).is_err() {
-        violations.add("request_id", "must be a UUID such as 3f2a8d4e-0b6c-4f6e-9c1d-2a7b5e8f9d10");
-    }
-    id
-}
-
+/// A request that names nothing but itself is known again for the same principal.
 fn once(rpc: &'static str, request_id: String, content: &[u8]) -> Request {
-    let principal = mesh::context::current().map_or_else(mesh::Principal::anonymous, |call| call.principal);
-    let fingerprint = Fingerprint::of(content);
-    Request { scope: principal.as_str().to_owned(), rpc, request_id, fingerprint, keep: Keep::Week }
+    rpc::once(rpc::principal(), rpc, request_id, content)
 }
 
 fn parsed_id(id: &str, field: &str, violations: &mut Violations) -> Option<ProductId> {
@@ -168,13 +141,6 @@ fn parsed_id(id: &str, field: &str, violations: &mut Violations) -> Option<Produ
         violations.add(field, ProductId::RULE);
     }
     parsed
-}
-
-fn etag(etag: &str, field: &str, violations: &mut Violations) -> Option<String> {
-    if etag.len() > ETAG_MAX {
-        violations.add(field, format!("must be at most {ETAG_MAX} bytes"));
-    }
-    (!etag.is_empty()).then(|| etag.to_owned())
 }
 
 /// Output only fields are ignored, in the content of a retry too.
@@ -186,26 +152,7 @@ fn clear_output(product: &mut pb::Product) {
 
 #[cfg(test)]
 mod tests {
-    use mesh::context::{CallContext, scope};
-    use opentelemetry::Context;
-    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
-
     use super::*;
-
-    #[tokio::test]
-    async fn a_write_takes_its_trace_and_the_scope_of_its_request_id_from_the_call() {
-        assert_eq!(stamp().traceparent, None);
-        let (trace_id, span_id) = (TraceId::from(0xabc_u128), SpanId::from(0x12_u64));
-        let span = SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, true, TraceState::NONE);
-        let trace = Context::new().with_remote_span_context(span);
-        let principal = mesh::Principal::service("souk", "souk", "cart");
-        let call = CallContext { deadline: None, trace, principal: principal.clone() };
-        let (stamp, request) = scope(call, async { (stamp(), once("Rpc", "1".to_owned(), b"")) }).await;
-        let expected = "00-00000000000000000000000000000abc-0000000000000012-01";
-        assert_eq!(stamp.traceparent.as_deref(), Some(expected));
-        assert_eq!(request.scope, principal.as_str());
-        assert_eq!(once("Rpc", "1".to_owned(), b"").scope, "anonymous");
-    }
 
     #[test]
     fn a_retry_is_known_by_its_content_and_not_by_what_is_output_only() {

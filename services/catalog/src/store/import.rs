@@ -1,13 +1,15 @@
 //! Imports: products made or replaced by id, a chunk a commit.
 
 use mesh::Violations;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use ::store::{Transaction, Unit};
+use ::store::{NewEvent, Transaction, Unit};
 
 use super::Wire;
 use super::row::CategoryRow;
-use super::write::{Known, Stamp, emit, key, load, made, save};
+use rpc::Stamp;
+
+use super::write::{Known, changed, check_revision, key, load, made, save};
 use crate::error::Error;
 use crate::product::{Draft, Product, ProductId};
 
@@ -46,7 +48,7 @@ impl Unit for Import {
         let ids: BTreeSet<&str> = self.products.iter().map(|(id, _)| id.as_str()).collect();
         let ids: Vec<&str> = ids.into_iter().collect();
         let mut known = load(tx, &ids).await?;
-        let (mut changed, mut relisted) = (BTreeMap::new(), BTreeSet::new());
+        let (mut saved, mut relisted, mut events) = (BTreeMap::new(), BTreeSet::new(), Events::default());
         let mut outcomes = Vec::with_capacity(self.products.len());
         for (id, draft) in &self.products {
             let known = known.entry(id.as_str().to_owned()).or_default();
@@ -60,22 +62,51 @@ impl Unit for Import {
             };
             outcomes.push(Outcome::Imported(outcome));
             let Some((product, answer)) = next else { continue };
-            emit(tx, self.wire, &product, answer, &self.stamp).await?;
+            if events.are_about(id) {
+                std::mem::take(&mut events).emit(tx).await?;
+            }
+            events.add(changed(self.wire, id, answer, &self.stamp), product.revision);
             let old = known.product.as_ref();
             if !old.is_some_and(|old| CategoryRow::are_the_same(&old.content, &product.content)) {
                 relisted.insert(id);
             }
             known.last_revision = product.revision;
             known.product = Some(product.clone());
-            changed.insert(id, product);
+            saved.insert(id, product);
         }
-        if changed.is_empty() {
+        if saved.is_empty() {
             return Ok(outcomes);
         }
-        let relisted: Vec<&Product> =
-            changed.iter().filter(|(id, _)| relisted.contains(*id)).map(|(_, it)| it).collect();
-        save(tx, &changed.values().collect::<Vec<_>>(), &relisted).await?;
+        events.emit(tx).await?;
+        let relisted: Vec<&Product> = saved.iter().filter(|(id, _)| relisted.contains(*id)).map(|(_, it)| it).collect();
+        save(tx, &saved.values().collect::<Vec<_>>(), &relisted).await?;
         Ok(outcomes)
+    }
+}
+
+/// Events that are given out by one statement: each is about another product.
+#[derive(Default)]
+struct Events {
+    events: Vec<NewEvent>,
+    ids: HashSet<String>,
+    /// What their products say.
+    revisions: Vec<u64>,
+}
+
+impl Events {
+    fn are_about(&self, id: &ProductId) -> bool {
+        self.ids.contains(id.as_str())
+    }
+
+    fn add(&mut self, event: NewEvent, revision: u64) {
+        self.ids.insert(event.key.clone());
+        self.events.push(event);
+        self.revisions.push(revision);
+    }
+
+    async fn emit(self, tx: &mut Transaction) -> Result<(), Error> {
+        let given = tx.emit_all(self.events).await?;
+        given.into_iter().zip(self.revisions).try_for_each(|(given, expected)| check_revision(given, expected))
     }
 }
 

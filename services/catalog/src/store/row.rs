@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::money::{Currency, Money};
 use crate::product::{CategoryPath, Content, Product, ProductId, Rating, State};
+use rpc::money::{Currency, Money};
 
 /// The columns of a product, as [`product`] reads them.
 macro_rules! columns {

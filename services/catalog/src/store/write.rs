@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mesh::Violations;
+use rpc::Stamp;
 
 use ::store::{Dialect, Error as StoreError, NewEvent, Request, Statement, Transaction, Unit};
 
@@ -11,15 +12,6 @@ use super::Wire;
 use super::row::{self, CategoryRow, ProductRow, columns};
 use crate::error::Error;
 use crate::product::{Change, Content, Draft, ENCODED_MAX, Product, ProductId};
-
-/// What a write takes from its call, beside its content.
-#[derive(Clone, Debug)]
-pub(crate) struct Stamp {
-    /// Microseconds since 1970.
-    pub(crate) now_us: i64,
-    /// The call's trace, for the event.
-    pub(crate) traceparent: Option<String>,
-}
 
 /// The products of these ids, and how far their revisions have come whether they exist or not.
 const LOAD: Statement = Statement::dialect(
@@ -222,6 +214,11 @@ pub(super) fn key(id: &ProductId) -> String {
     format!("product/{id}")
 }
 
+/// What events of this product are about.
+pub(super) fn subject(id: &ProductId) -> String {
+    format!("products/{id}")
+}
+
 /// The next version of a product, with its answer. Violations have the paths of a product on its own.
 pub(super) fn made(
     wire: Wire,
@@ -268,10 +265,19 @@ pub(super) async fn emit(
     answer: Vec<u8>,
     stamp: &Stamp,
 ) -> Result<(), Error> {
-    let revision = tx.emit(event(wire.changed, &product.id, answer, stamp)).await?;
-    // The answer says the revision already, so it was worked out before; its key is locked, so nobody came between.
-    if revision != product.revision {
-        let source = Arc::new(std::io::Error::other(format!("{revision} after {}", product.revision)));
+    let revision = tx.emit(changed(wire, &product.id, answer, stamp)).await?;
+    check_revision(revision, product.revision)
+}
+
+/// The event that a product changed.
+pub(super) fn changed(wire: Wire, id: &ProductId, answer: Vec<u8>, stamp: &Stamp) -> NewEvent {
+    event(wire.changed, id, answer, stamp)
+}
+
+/// The answer says the revision already, so it was worked out before; its key is locked, so nobody came between.
+pub(super) fn check_revision(given: u64, expected: u64) -> Result<(), Error> {
+    if given != expected {
+        let source = Arc::new(std::io::Error::other(format!("{given} after {expected}")));
         return Err(StoreError::Corrupt { attempted: "emit", what: "the product's revision", source }.into());
     }
     Ok(())
@@ -305,7 +311,7 @@ fn current<'a>(known: &'a Known, id: &ProductId, etag: Option<&str>) -> Result<&
 fn event(r#type: &'static str, id: &ProductId, payload: Vec<u8>, stamp: &Stamp) -> NewEvent {
     NewEvent {
         r#type,
-        subject: format!("products/{id}"),
+        subject: subject(id),
         key: id.as_str().to_owned(),
         payload,
         traceparent: stamp.traceparent.clone(),

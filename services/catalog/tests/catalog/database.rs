@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::catalog::v1 as pb;
 use test_postgres::Server;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -44,6 +44,15 @@ async fn a_database_that_goes_away_is_refused_at_once_and_found_again() {
     create("kept").await.unwrap();
     create("unread").await.unwrap();
     let kept = shop::get(&client, "kept").await.unwrap();
+    // A product is kept in memory as soon as its last change has come by the feed.
+    shop::eventually(async || {
+        shop::get(&client, "kept").await.unwrap();
+        server.pause().unwrap();
+        let from_memory = timeout(Duration::from_millis(200), shop::get(&client, "kept")).await.is_ok();
+        server.resume().unwrap();
+        from_memory
+    })
+    .await;
 
     server.kill().unwrap();
     let killed = Instant::now();

@@ -9,6 +9,7 @@ mod input;
 mod lists;
 mod reads;
 mod shop;
+mod watch;
 mod wire;
 mod writes;
 

@@ -74,11 +74,3 @@ async fn reflection_lists_this_service_and_no_other_of_the_shop() {
         list.service.iter().map(|service| service.name.as_str()).filter(|name| name.starts_with("souk.")).collect();
     assert_eq!(ours, ["souk.catalog.v1.CatalogService"]);
 }
-
-#[tokio::test]
-async fn the_feed_says_that_it_is_not_served() {
-    let shop = Shop::on_sqlite().await;
-    let request = pb::WatchProductsRequest::default();
-    let status = shop.client.clone().watch_products(request).await.unwrap_err();
-    assert_eq!(code_and_reason(&status), (Code::Unimplemented, "UNIMPLEMENTED".into()));
-}

@@ -16,7 +16,7 @@ pub(crate) type Client = CatalogServiceClient<Channel>;
 
 /// Every catalog of this test binary lives in one process, as a laptop's do.
 static PROCESS: LazyLock<Process> = LazyLock::new(|| {
-    let options = mesh::process::Options { log: "off".into(), ..mesh::process::Options::default() };
+    let options = mesh::process::Options { log: "off".into(), ..test_operator::options() };
     Process::start("catalog", options, None).unwrap()
 });
 
@@ -82,7 +82,7 @@ pub(crate) async fn channel(config: catalog::Config) -> Channel {
     let descriptors = [contracts::FILE_DESCRIPTOR_SET];
     let clients =
         Clients::new(&PROCESS, &directory, "tester", &[CATALOG], &descriptors, ClientConfig::default()).unwrap();
-    clients.channel(CATALOG).unwrap()
+    clients.channel(CATALOG).unwrap().with_token(test_operator::bearer())
 }
 
 /// Waits until something is so, however busy the machine is.
