@@ -16,7 +16,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let assets = crate_dir.join("assets");
     let mut files = files_in(&assets.join("pictures"), "/pictures")?;
-    files.push(("/assets/style.css".into(), assets.join("style.css")));
+    for name in ["no-picture.svg", "shop.js", "style.css"] {
+        files.push((format!("/assets/{name}"), assets.join(name)));
+    }
     files.push(("/favicon.svg".into(), assets.join("favicon.svg")));
     files.sort();
 
@@ -24,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (path, file) in files {
         let content_type = match file.extension().and_then(|extension| extension.to_str()) {
             Some("svg") => "image/svg+xml",
+            Some("js") => "text/javascript; charset=utf-8",
             Some("css") => "text/css; charset=utf-8",
             _ => return Err(format!("{}: no content type is known for it", file.display()).into()),
         };

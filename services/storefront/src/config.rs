@@ -1,9 +1,17 @@
 //! What storefront can be told. Parsed once; nothing else reads the environment.
 
+mod network;
+
 use std::time::Duration;
 
 use clap::Args;
-use mesh::{Address, Directory, ListenAddress, Output, process::parse_duration};
+use mesh::{
+    ListenAddress, Target,
+    process::parse_duration,
+    targets::{Calls, Targets},
+};
+
+pub use network::{Network, NetworkError};
 
 /// Storefront as a process of its own.
 #[derive(Args, Clone, Debug)]
@@ -16,37 +24,19 @@ pub struct Options {
     /// Where gRPC is served, for the whole fleet
     #[arg(long, env = "GRPC_ADDR", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     pub grpc: ListenAddress,
-    /// Where health and metrics are served, in plaintext and read-only
-    #[arg(long, env = "ADMIN_ADDR", default_value = "127.0.0.1:9901", value_name = "ADDRESS")]
-    pub admin: ListenAddress,
-    /// How the printed lines look: text, or json (one object a line)
-    #[arg(long, default_value_t, value_name = "FORMAT")]
-    pub output: Output,
     /// Where the services are that it calls.
     #[command(flatten)]
-    pub targets: Targets,
+    pub targets: Targets<Self>,
     /// What it does, wherever it runs.
     #[command(flatten)]
     pub config: Config,
-    /// The process.
+    /// What every service can be told.
     #[command(flatten)]
-    pub process: mesh::process::Options,
+    pub standalone: mesh::standalone::Options,
 }
 
-/// Where the services of [`CALLS`](crate::CALLS) are, for a storefront that does not share their process.
-#[derive(Args, Clone, Debug)]
-#[group(skip)]
-pub struct Targets {
-    /// Where catalog is: HOST:PORT, dns:HOST:PORT or unix:PATH
-    #[arg(long, env = "CATALOG_TARGET", default_value = "127.0.0.1:50052", value_name = "TARGET")]
-    pub catalog_target: Address,
-}
-
-impl Targets {
-    /// Enters them into the directory.
-    pub fn enter(&self, directory: &Directory) {
-        directory.remote(crate::CATALOG.name(), self.catalog_target.clone());
-    }
+impl Calls for Options {
+    const CALLS: &'static [Target] = crate::CALLS;
 }
 
 /// What storefront does, in a process of its own or with others.
@@ -59,11 +49,22 @@ pub struct Config {
     /// How long the health of another service is waited for before it counts as NOT_SERVING
     #[arg(long, env = "HEALTH_TIMEOUT", default_value = "1s", value_parser = parse_duration, value_name = "TIME")]
     pub health_timeout: Duration,
+    /// Whether browsers reach the pages over https only, by a proxy that does not say so: cookies are then `Secure`
+    #[arg(long, env = "HTTPS_ONLY", default_value = "false", action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub https_only: bool,
+    /// Proxies whose X-Forwarded-Proto is believed: addresses or networks, separated by commas
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_name = "ADDRESS[/BITS]")]
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { page_timeout: Duration::from_secs(2), health_timeout: Duration::from_secs(1) }
+        Self {
+            page_timeout: Duration::from_secs(2),
+            health_timeout: Duration::from_secs(1),
+            https_only: false,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
@@ -83,8 +84,17 @@ mod tests {
     fn the_options_fit_together_and_their_defaults_are_those_of_the_code() {
         Arguments::command().debug_assert();
         let Options { config, .. } = Arguments::parse_from(["storefront"]).options;
-        let Config { page_timeout, health_timeout } = Config::default();
+        let Config { page_timeout, health_timeout, https_only, trusted_proxies } = Config::default();
         assert_eq!((config.page_timeout, config.health_timeout), (page_timeout, health_timeout));
+        assert_eq!((config.https_only, config.trusted_proxies), (https_only, trusted_proxies));
+    }
+
+    #[test]
+    fn a_proxy_that_is_none_is_refused_by_its_name() {
+        let proxies = |list| Arguments::try_parse_from(["storefront", "--trusted-proxies", list]);
+        assert_eq!(proxies("10.0.0.0/8,::1").unwrap().options.config.trusted_proxies.len(), 2);
+        let refused = proxies("10.0.0.0/8,ingress").unwrap_err().to_string();
+        assert!(refused.contains("--trusted-proxies") && refused.contains("ingress"), "{refused}");
     }
 
     #[test]

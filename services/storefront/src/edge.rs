@@ -5,9 +5,10 @@
 //! included: nothing is decoded, so a service may be newer than this process in everything but its RPCs' names.
 //!
 //! It is no confused deputy: the caller's `authorization` goes along, and storefront's own name never stands for the
-//! caller's role. Each service decides by itself; the edge only keeps inside what is not for the public at all.
+//! caller's role. Each service decides by itself; what services say among themselves the edge forwards for operators only.
 
-mod access;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod headers;
 
 use std::{
@@ -19,13 +20,13 @@ use std::{
 
 use contracts::access::v1::Audience;
 use futures_util::future::BoxFuture;
+pub(crate) use headers::strip;
 use http::{Extensions, Request, Response, Uri};
-use mesh::{Body, Channel, Clients, directory::UndeclaredTarget};
+use mesh::{Body, Channel, Clients, directory::UndeclaredTarget, token::Caller};
+use rpc::access::{Access, is_operator};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::Service;
-
-pub use access::{Access, AccessError, Rpc};
 
 /// The domain of the edge's own errors.
 const DOMAIN: &str = "storefront";
@@ -54,14 +55,14 @@ impl Edge {
 }
 
 impl Shared {
-    /// The way to the service that answers `uri`, or why there is none.
-    fn upstream(&self, uri: &Uri) -> Result<Channel, Status> {
+    /// The way to the service that answers `uri` for a caller with a token or without, or why there is none.
+    fn upstream(&self, uri: &Uri, caller: Option<&Caller>) -> Result<Channel, Status> {
         let path = uri.path();
         // A gRPC path has no query, and what the table does not name exactly is not forwarded.
         let rpc = self.access.at(path).filter(|_| uri.query().is_none());
         let Some(rpc) = rpc else { return Err(self.unknown(path)) };
         let Some(channel) = self.upstreams.get(&*rpc.noun) else { return Err(absent(&rpc.service)) };
-        if is_forwarded(rpc.audience) { Ok(channel.clone()) } else { Err(internal(path)) }
+        if is_forwarded(rpc.audience, caller) { Ok(channel.clone()) } else { Err(internal(path)) }
     }
 
     fn unknown(&self, path: &str) -> Status {
@@ -77,11 +78,12 @@ impl Shared {
 }
 
 /// Whether RPCs of this audience go through for the caller. Operators' own are let through because each service checks
-/// the role by itself; what services say among themselves stays inside.
-fn is_forwarded(audience: Audience) -> bool {
+/// the role by itself; what services say among themselves goes no further without it.
+fn is_forwarded(audience: Audience, caller: Option<&Caller>) -> bool {
     match audience {
         Audience::Shopper | Audience::Operator => true,
-        Audience::Service | Audience::Unspecified => false,
+        Audience::Service => caller.is_some_and(|caller| is_operator(&caller.principal)),
+        Audience::Unspecified => false,
     }
 }
 
@@ -90,7 +92,7 @@ fn absent(service: &str) -> Status {
 }
 
 fn internal(path: &str) -> Status {
-    let text = format!("{path}: this RPC is for the shop's own services, the edge does not forward it");
+    let text = format!("{path}: this RPC is for the shop's own services, the edge forwards it for operators only");
     refusal(Code::PermissionDenied, "RPC_INTERNAL", text)
 }
 
@@ -108,9 +110,9 @@ impl Service<Request<Body>> for Edge {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match self.shared.upstream(request.uri()) {
+        match self.shared.upstream(request.uri(), request.extensions().get::<Caller>()) {
             Ok(mut channel) => {
-                headers::strip(request.headers_mut());
+                strip(request.headers_mut());
                 // What this hop knows of its peer is no business of the next one, which has a peer of its own.
                 *request.extensions_mut() = Extensions::new();
                 // Inside the future: there, and not here, the deadline and the trace of the call are the current ones.

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
-use crate::edge::Access;
+use rpc::access::Access;
 
 /// The first and the longest wait before a broken watch of another service is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -71,6 +71,14 @@ impl Fleet {
             (service.clone(), status)
         });
         join_all(asked).await.into_iter().collect()
+    }
+
+    /// The health of one service behind the edge. One that is not there is UNKNOWN.
+    pub async fn status(&self, service: &str) -> ServingStatus {
+        match self.upstreams.get(service) {
+            Some(client) => self.ask(service, client).await,
+            None => ServingStatus::Unknown,
+        }
     }
 
     async fn ask(&self, service: &str, client: &HealthClient<Channel>) -> ServingStatus {

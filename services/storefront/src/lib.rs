@@ -10,20 +10,28 @@ mod web;
 
 use std::process::ExitCode;
 
-use contracts::catalog::v1::catalog_service_client::CatalogServiceClient;
-use mesh::{Builder, Clients, Directory, Inbound, Process, Target, client::ClientConfig, server::InboundConfig};
+use mesh::{
+    Builder, Clients, Directory, Inbound, Process, Standalone, Target, client::ClientConfig, server::InboundConfig,
+    standalone::RunError,
+};
 
-pub use config::{Config, Options, Targets};
+pub use config::{Config, Network, NetworkError, Options};
 pub use health::Fleet;
 pub use web::{Links, Web};
 
-use edge::{Access, Edge};
+use edge::Edge;
+use rpc::access::{Access, AccessError};
 
 const NAME: &str = "storefront";
-const CATALOG: Target = Target::new("catalog");
+const CATALOG: Target = Target::new("catalog").on_port(50052);
+const CART: Target = Target::new("cart").on_port(50054);
+const CHECKOUT: Target = Target::new("checkout").on_port(50056);
+const INVENTORY: Target = Target::new("inventory").on_port(50053);
+const PAYMENT: Target = Target::new("payment").on_port(50057);
+const SEARCH: Target = Target::new("search").on_port(50055);
 
 /// The services that storefront calls, each of which the edge forwards to.
-pub const CALLS: &[Target] = &[CATALOG];
+pub const CALLS: &[Target] = &[CART, CATALOG, CHECKOUT, INVENTORY, PAYMENT, SEARCH];
 
 /// A started storefront, to be served.
 #[derive(Clone, Debug)]
@@ -42,7 +50,7 @@ pub enum StartError {
     Contracts(#[from] mesh::methods::DescriptorError),
     /// The contracts do not say who may call what.
     #[error("read who each RPC is for")]
-    Access(#[from] edge::AccessError),
+    Access(#[from] AccessError),
     /// A client is missing in [`CALLS`].
     #[error("make a client")]
     Client(#[from] mesh::directory::UndeclaredTarget),
@@ -61,8 +69,7 @@ pub fn start(config: &Config, process: &Process, directory: &Directory) -> Resul
     let clients = Clients::new(process, directory, NAME, CALLS, &[contracts], ClientConfig::default())?;
     let access = Access::read(contracts)?;
     let fleet = Fleet::new(&clients, &access, process, config.health_timeout)?;
-    let catalog = CatalogServiceClient::new(clients.channel(CATALOG)?);
-    let web = Web::new(fleet.clone(), catalog, config.page_timeout, process.metrics());
+    let web = Web::new(config, fleet.clone(), &clients, process.metrics())?;
 
     let inbound = access
         .services_of(CALLS)
@@ -80,27 +87,15 @@ pub fn start(config: &Config, process: &Process, directory: &Directory) -> Resul
 ///
 /// # Errors
 /// If an address is taken, or the process cannot be started.
-pub fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let process = Process::start(NAME, options.process, None)?;
-    let directory = Directory::default();
-    options.targets.enter(&directory);
-    let (http, grpc, admin) =
-        (process.bind(&options.http)?, process.bind(&options.grpc)?, process.bind(&options.admin)?);
-    let links = Links { grpc: grpc.address().clone(), admin: admin.address().clone() };
-    let listening = [
-        ("service", NAME.to_owned()),
-        ("http", http.address().to_string()),
-        ("grpc", grpc.address().to_string()),
-        ("admin", admin.address().to_string()),
-    ];
-
-    let storefront = start(&options.config, &process, &directory)?;
-    process.serve_admin(admin);
-    process.serve_grpc(grpc, storefront.inbound);
-    process.serve_http(http, NAME, storefront.web.with_links(links));
-    Ok(process.block_on(async {
-        process.health().ready().await;
-        options.output.print("listening", &listening);
-        process.until_stopped().await.into()
-    }))
+pub fn run(options: Options) -> Result<ExitCode, RunError> {
+    let mut standalone = Standalone::new(NAME, options.standalone)?;
+    options.targets.enter(standalone.directory());
+    let (http, grpc) = (standalone.bind("http", &options.http)?, standalone.bind("grpc", &options.grpc)?);
+    let links = Links { grpc: grpc.address().clone(), admin: standalone.admin().clone() };
+    standalone.run(async |process, directory| {
+        let Storefront { inbound, web } = start(&options.config, process, directory)?;
+        process.serve_grpc(grpc, inbound);
+        process.serve_http(http, NAME, web.with_links(links));
+        Ok(())
+    })
 }

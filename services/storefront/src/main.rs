@@ -11,5 +11,5 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
-    storefront::run(Arguments::parse().options)
+    Ok(storefront::run(Arguments::parse().options)?)
 }

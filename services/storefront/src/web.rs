@@ -1,15 +1,44 @@
 //! The web pages, rendered here and usable without JavaScript.
 //!
 //! A page is one fan-out of concurrent calls under one deadline; what does not answer in time is said on the page, and
-//! the rest is shown. Every answer carries the same strict headers: nothing is loaded from elsewhere, no script runs,
-//! no address of this shop (which may be somebody's cart) is told to another site.
+//! the rest is shown. A form is sent once (POST, then a redirect), carries the id that makes a second sending harmless
+//! and the version of the cart that it means, and is taken from pages of this shop alone. Every answer carries the same
+//! strict headers: no script but ours, nothing from elsewhere but a product's pictures, and no address of this shop is
+//! told to another site.
 
+mod about;
+mod amount;
+mod answer;
 mod assets;
+mod card;
+mod cart;
+mod category;
+mod checkout;
+mod cookie;
+mod country;
 mod failure;
+mod find;
+mod form;
+mod frame;
 mod home;
-mod money;
+mod known;
+mod list;
+mod listing;
 mod observe;
+mod order;
+mod origin;
+mod pay;
+mod picture;
+mod product;
+mod query;
+mod refusal;
+mod retry;
+mod search;
 mod services;
+mod stock;
+mod suggest;
+mod text;
+mod visitor;
 
 use std::{
     convert::Infallible,
@@ -18,26 +47,35 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, routing::get};
-use contracts::catalog::v1::catalog_service_client::CatalogServiceClient;
+use axum::{
+    Router,
+    routing::{any, get, post},
+};
+use contracts::{
+    cart::v1::cart_service_client::CartServiceClient, catalog::v1::catalog_service_client::CatalogServiceClient,
+    checkout::v1::checkout_service_client::CheckoutServiceClient,
+    inventory::v1::inventory_service_client::InventoryServiceClient,
+    search::v1::search_service_client::SearchServiceClient,
+};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
-use mesh::{Body, Channel, ListenAddress, metrics::Metrics};
+use mesh::{
+    Body, Channel, Clients, ListenAddress, Principal,
+    client::Pages,
+    context::{self, CallContext},
+    directory::UndeclaredTarget,
+    metrics::Metrics,
+};
+use tokio::time::Instant;
 use tower::Service;
 
-use crate::health::Fleet;
+use crate::{CART, CATALOG, CHECKOUT, Config, INVENTORY, Network, PAYMENT, SEARCH, health::Fleet};
 
-/// Headers of every answer.
+/// Headers of every answer, unless the page has a reason for another.
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; \
-             frame-ancestors 'none'",
-        ),
-    ),
+    (header::CONTENT_SECURITY_POLICY, answer::POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::REFERRER_POLICY, answer::NO_REFERRER),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (
@@ -60,6 +98,7 @@ pub struct Links {
 pub struct Web {
     shop: Arc<Shop>,
     router: Router,
+    timeout: Duration,
     requests: observe::Requests,
 }
 
@@ -67,24 +106,53 @@ pub struct Web {
 #[derive(Clone, Debug)]
 struct Shop {
     fleet: Fleet,
+    cart: CartServiceClient<Channel>,
     catalog: CatalogServiceClient<Channel>,
+    checkout: CheckoutServiceClient<Channel>,
+    inventory: InventoryServiceClient<Channel>,
+    search: SearchServiceClient<Channel>,
+    /// The card's page, which is payment's.
+    pay: Pages,
     services: Arc<[services::Description]>,
-    timeout: Duration,
+    known: known::KnownProducts,
+    search_heard: find::Heard,
+    orders_heard: find::Heard,
+    kept: home::Kept,
+    https_only: bool,
+    trusted_proxies: Arc<[Network]>,
     links: Option<Links>,
 }
 
 impl Web {
-    /// The pages, which wait for `catalog` and the rest of the `fleet` for at most `timeout`.
-    #[must_use]
+    /// The pages, which wait for the services for at most `config.page_timeout`.
+    ///
+    /// # Errors
+    /// If `clients` lead elsewhere than `CALLS` says.
     pub(crate) fn new(
+        config: &Config,
         fleet: Fleet,
-        catalog: CatalogServiceClient<Channel>,
-        timeout: Duration,
+        clients: &Clients,
         metrics: &Metrics,
-    ) -> Self {
-        let shop = Shop { fleet, catalog, services: services::described(crate::CALLS), timeout, links: None };
-        let shop = Arc::new(shop);
-        Self { router: router(Arc::clone(&shop)), shop, requests: observe::Requests::new(metrics) }
+    ) -> Result<Self, UndeclaredTarget> {
+        let shop = Arc::new(Shop {
+            fleet,
+            cart: CartServiceClient::new(clients.channel(CART)?),
+            catalog: CatalogServiceClient::new(clients.channel(CATALOG)?),
+            checkout: CheckoutServiceClient::new(clients.channel(CHECKOUT)?),
+            inventory: InventoryServiceClient::new(clients.channel(INVENTORY)?),
+            search: SearchServiceClient::new(clients.channel(SEARCH)?),
+            pay: clients.pages(PAYMENT, pay::BELOW)?,
+            services: services::described(crate::CALLS),
+            known: known::KnownProducts::default(),
+            search_heard: find::Heard::default(),
+            orders_heard: find::Heard::default(),
+            kept: home::Kept::default(),
+            https_only: config.https_only,
+            trusted_proxies: config.trusted_proxies.clone().into(),
+            links: None,
+        });
+        let (router, requests) = (router(Arc::clone(&shop)), observe::Requests::new(metrics));
+        Ok(Self { router, shop, timeout: config.page_timeout, requests })
     }
 
     /// The same pages with the addresses of the other ports on them.
@@ -98,6 +166,28 @@ impl Web {
 fn router(shop: Arc<Shop>) -> Router {
     Router::new()
         .route("/", get(home::show))
+        .route("/about", get(about::show))
+        .route("/category", get(listing::show))
+        .route("/search", get(search::show))
+        .route("/suggest", get(suggest::answer))
+        .route("/products/{product}", get(product::show))
+        .route("/cart", get(cart::show))
+        .route("/cart/add", post(cart::add::add))
+        .route("/cart/set", post(cart::edit::set))
+        .route("/cart/remove", post(cart::edit::remove))
+        .route("/cart/clear", post(cart::edit::clear))
+        .route("/carts/{cart}", get(cart::offer::open))
+        .route("/cart/offer", get(cart::offer::show))
+        .route("/cart/merge", post(cart::offer::merge))
+        .route("/checkout", get(checkout::address::show))
+        .route("/checkout/address", post(checkout::address::take))
+        .route("/checkout/delivery", get(checkout::delivery::show).post(checkout::delivery::take))
+        .route("/checkout/card", get(checkout::card::take))
+        .route("/checkout/review", get(checkout::review::show))
+        .route("/checkout/place", post(checkout::place::take))
+        .route("/order/{order}", get(order::show))
+        .route("/order/cancel", post(order::cancel::take))
+        .route("/pay/{*page}", any(pay::pass))
         .route("/pictures/{file}", get(assets::show))
         .route("/assets/{file}", get(assets::show))
         .route("/favicon.svg", get(assets::show))
@@ -116,19 +206,30 @@ impl Service<Request<Body>> for Web {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (mut router, requests) = (self.router.clone(), self.requests.clone());
+        let Self { mut router, requests, mut timeout, .. } = self.clone();
+        if request.uri().path().starts_with(pay::BELOW) {
+            timeout = timeout.max(pay::PATIENCE);
+        }
         Box::pin(async move {
             let seen = requests.seen(request.method(), request.uri().path(), request.headers());
             let answer = failure::catch_panic(router.call(request.map(axum::body::Body::new)));
-            let mut answer = seen.through(answer).await.map(Body::new);
+            let mut answer = seen.through(within(timeout, answer)).await.map(Body::new);
             protect(answer.headers_mut());
             Ok(answer)
         })
     }
 }
 
+/// Gives all calls that a page makes, whether at once or one after another, one deadline.
+async fn within<F: Future>(timeout: Duration, page: F) -> F::Output {
+    let deadline = Some(Instant::now() + timeout);
+    // Here, and not before, the page's span is the current one.
+    let call = CallContext { deadline, trace: context::trace(), principal: Principal::anonymous() };
+    context::scope(call, page).await
+}
+
 fn protect(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
-        headers.insert(name, value);
+        headers.entry(name).or_insert(value);
     }
 }

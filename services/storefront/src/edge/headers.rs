@@ -21,7 +21,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 ];
 
 /// Removes reserved headers, those about the connection, and those that `connection` names.
-pub(super) fn strip(headers: &mut HeaderMap) {
+pub(crate) fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers.get_all(header::CONNECTION).iter().flat_map(names_in).collect();
     let reserved: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with(RESERVED_PREFIX)).cloned().collect();

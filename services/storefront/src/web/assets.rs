@@ -1,4 +1,4 @@
-//! Pictures and styles, from the binary itself.
+//! Pictures, the style and the script, from the binary itself.
 
 use std::sync::LazyLock;
 
@@ -14,6 +14,7 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 const AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
 const STYLE: &str = "/assets/style.css";
+const SCRIPT: &str = "/assets/shop.js";
 
 /// A file in the binary.
 struct Asset {
@@ -28,10 +29,9 @@ struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// Where the pages find their style, with its version.
-pub(super) static STYLE_URI: LazyLock<String> = LazyLock::new(|| {
-    let version = find(STYLE).map_or("", |style| style.etag).trim_matches('"');
-    format!("{STYLE}?v={version}")
-});
+pub(super) static STYLE_URI: LazyLock<String> = LazyLock::new(|| versioned(STYLE));
+/// And their script.
+pub(super) static SCRIPT_URI: LazyLock<String> = LazyLock::new(|| versioned(SCRIPT));
 
 /// Answers with the file at the request's path.
 pub(super) async fn show(uri: Uri, headers: HeaderMap) -> Response {
@@ -44,6 +44,11 @@ pub(super) async fn show(uri: Uri, headers: HeaderMap) -> Response {
     }
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type))];
     (validators, content_type, Bytes::from_static(asset.bytes)).into_response()
+}
+
+fn versioned(path: &str) -> String {
+    let version = find(path).map_or("", |asset| asset.etag).trim_matches('"');
+    format!("{path}?v={version}")
 }
 
 fn find(path: &str) -> Option<&'static Asset> {
@@ -65,7 +70,7 @@ mod tests {
         assert!(ASSETS.is_sorted_by_key(|asset| asset.path));
         assert!(ASSETS.iter().all(|asset| find(asset.path).is_some() && !asset.bytes.is_empty()));
         assert!(find("/pictures/../style.css").is_none());
-        assert!(STYLE_URI.len() > STYLE.len() + "?v=".len());
+        assert!(STYLE_URI.len() > STYLE.len() + "?v=".len() && SCRIPT_URI.len() > SCRIPT.len() + "?v=".len());
     }
 
     #[test]

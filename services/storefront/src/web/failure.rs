@@ -7,15 +7,17 @@ use axum::response::{Html, IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, StatusCode, header};
 
-use super::assets::STYLE_URI;
+use super::{category::Crumb, frame::Frame};
 
 #[derive(Template)]
 #[template(path = "failure.html")]
 struct Page {
-    style: &'static str,
+    frame: Frame,
     title: &'static str,
     status: u16,
-    text: &'static str,
+    text: String,
+    /// Where to go from here.
+    back: Crumb,
 }
 
 pub(super) async fn not_found() -> Response {
@@ -39,11 +41,25 @@ pub(super) fn broken() -> Response {
     )
 }
 
-fn page(status: StatusCode, title: &'static str, text: &'static str) -> Response {
-    let page = Page { style: STYLE_URI.as_str(), title, status: status.as_u16(), text };
+/// The answer where a service that the page cannot do without does not answer.
+pub(super) fn away(what: &str) -> Response {
+    page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Away for a moment",
+        format!("{what} does not answer just now. Nothing is lost: load the page again in a moment."),
+    )
+}
+
+/// The answer to what a page cannot make sense of, with a way back.
+pub(super) fn refused(status: StatusCode, title: &'static str, text: impl Into<String>, back: Crumb) -> Response {
+    let page = Page { frame: Frame::bare(), title, status: status.as_u16(), text: text.into(), back };
     // Only a writer that fails makes it fail, and a String does not.
     let html = page.render().unwrap_or_else(|_| title.to_owned());
     (status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Html(html)).into_response()
+}
+
+fn page(status: StatusCode, title: &'static str, text: impl Into<String>) -> Response {
+    refused(status, title, text, Crumb { name: "Back to the first page".into(), href: "/".into() })
 }
 
 /// Makes a page of a panic, so that it costs one answer and not a connection with others on it.

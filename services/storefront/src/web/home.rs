@@ -1,208 +1,203 @@
-//! The first page: what this shop is, what stands on its shelves, what runs here and how to call it.
+//! The first page: what kinds of things there are, and some of each.
+//!
+//! All of it but the way to the cart is the same for everybody who reads the same language, so it is made once for all who
+//! come within a moment (`kept`).
 
-use std::{collections::HashSet, sync::Arc};
+mod kept;
+
+use std::{collections::HashMap, sync::Arc};
 
 use askama::Template;
-use axum::{
-    extract::State,
-    response::{Html, IntoResponse as _, Response},
+use axum::{extract::State, response::Response};
+use contracts::{
+    catalog::v1::{ListProductsRequest, ListProductsResponse, Product},
+    search::v1::{SearchFilter, SearchOrder, SearchProductsRequest, SearchProductsResponse},
 };
-use contracts::catalog::v1::{ListProductsRequest, ListProductsResponse, Product, Subcategory};
-use http::{HeaderMap, HeaderValue, Uri, header};
-use mesh::{ListenAddress, health::pb::health_check_response::ServingStatus};
-use tonic::Request;
+use http::StatusCode;
+use tokio::time::Instant;
 
 use super::{
-    Links, Shop,
-    assets::STYLE_URI,
-    failure,
-    money::{grouped, written},
-    services::Description,
+    Shop,
+    amount::Language,
+    answer,
+    card::{Card, any_foreign, root_category},
+    category::{self, Crumb},
+    frame::{Badge, Frame},
+    picture::Picture,
+    refusal::Refusal,
+    stock::Levels,
+    text::{grouped, shown},
+    visitor::Visitor,
 };
 
+pub(super) use kept::Kept;
+
 /// Products that are asked for, so that there is something to choose from.
-const PRODUCTS_ASKED: i32 = 48;
-/// Products that are shown.
-const PRODUCTS_SHOWN: usize = 12;
+const PRODUCTS_ASKED: i32 = 96;
+/// Products that are shown in each part.
+const PRODUCTS_SHOWN: usize = 8;
 /// Pictures beside the greeting.
 const PICTURES_IN_WINDOW: usize = 3;
-/// Categories that are named.
-const CATEGORIES_SHOWN: usize = 12;
+/// Categories that are shown.
+const CATEGORIES_SHOWN: usize = 16;
 
 #[derive(Template)]
 #[template(path = "home.html")]
 struct Page {
-    style: &'static str,
+    frame: Frame,
+    front: Arc<Front>,
+}
+
+/// What is the same for everybody, written.
+#[derive(Debug)]
+pub(super) struct Front {
+    html: String,
+    has_foreign_pictures: bool,
+}
+
+/// The same before it is written.
+#[derive(Template)]
+#[template(path = "front.html")]
+struct Parts {
     shelf: Shelf,
-    services: Vec<Service>,
-    connect: Option<Connect>,
+    best: Vec<Card>,
+    is_search_away: bool,
 }
 
 /// What catalog has to show.
 enum Shelf {
-    Filled { products: Vec<Card>, categories: Vec<Category>, window: Vec<String> },
+    Filled { products: Vec<Card>, aisles: Vec<Aisle>, window: Vec<String> },
     Empty,
     Away,
 }
 
-struct Card {
-    name: String,
-    brand: String,
-    category: String,
-    /// A picture that this shop serves itself, with what it shows.
-    picture: Option<(String, String)>,
-    price: Option<String>,
-    list_price: Option<String>,
-    /// The average, and how many ratings there are.
-    rating: Option<(String, String)>,
-}
-
-struct Category {
-    name: String,
+/// A category, with what one of its products looks like.
+struct Aisle {
+    crumb: Crumb,
     count: String,
-}
-
-struct Service {
-    noun: &'static str,
-    service: String,
-    about: String,
-    rpcs: usize,
-    is_serving: bool,
-}
-
-/// How to reach the other ports.
-struct Connect {
-    grpc: String,
-    /// Only where a browser on this machine is the likely reader.
-    admin: Option<String>,
+    picture: Option<Picture>,
 }
 
 /// Answers with the page.
-pub(super) async fn show(State(shop): State<Arc<Shop>>, uri: Uri, headers: HeaderMap) -> Response {
-    let (shelf, health) = tokio::join!(shelf(&shop), shop.fleet.services());
-    let services = shop.services.iter().map(|described| {
-        let Description { noun, service, about, rpcs } = described.clone();
-        let is_serving = health.get(&service) == Some(&ServingStatus::Serving);
-        Service { noun, service, about, rpcs, is_serving }
-    });
-    let connect = shop.links.as_ref().map(|links| connect(links, host_of(&uri, &headers)));
-    let page = Page { style: STYLE_URI.as_str(), shelf, services: services.collect(), connect };
-    match page.render() {
-        Ok(html) => ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Html(html)).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the first page cannot be rendered");
-            failure::broken()
-        }
+pub(super) async fn show(State(shop): State<Arc<Shop>>, visitor: Visitor) -> Response {
+    let (front, badge) = tokio::join!(front(&shop, visitor.language), Badge::ask(&shop, &visitor));
+    let (front, is_search_away) = match front {
+        Ok(found) => found,
+        Err(error) => return answer::unwritten(&error),
+    };
+    let mut frame = Frame::of(&visitor, badge, is_search_away);
+    frame.has_foreign_pictures = front.has_foreign_pictures;
+    let page = Page { frame, front };
+    answer::page(StatusCode::OK, &page.frame, &page)
+}
+
+/// What is the same for everybody, as it was a moment ago or as it is, and whether search is away.
+async fn front(shop: &Shop, language: &'static Language) -> askama::Result<(Arc<Front>, bool)> {
+    if let Some(front) = shop.kept.find(language) {
+        return Ok((front, shop.search_heard.is_away()));
+    }
+    let asked = Instant::now();
+    let (shelf, best) = tokio::join!(shelf(shop, language), best(shop));
+    let is_whole = !matches!(shelf, Shelf::Away) && best.is_ok();
+    let is_search_away = best.as_ref().is_err_and(Refusal::is_away);
+    let best = best.map(|found| found.hits.iter().map(|hit| Card::found(hit, language)).collect());
+    let front = Arc::new(Parts { shelf, best: best.unwrap_or_default(), is_search_away }.write()?);
+    // What is missing may be there for the next visitor.
+    if is_whole {
+        shop.kept.keep(language, asked, &front);
+    }
+    Ok((front, is_search_away))
+}
+
+async fn shelf(shop: &Shop, language: &Language) -> Shelf {
+    match list(shop).await {
+        Ok(list) => Shelf::of(shop, language, list).await,
+        Err(_away) => Shelf::Away,
     }
 }
 
-async fn shelf(shop: &Shop) -> Shelf {
-    let mut request = Request::new(ListProductsRequest {
+async fn list(shop: &Shop) -> Result<ListProductsResponse, Refusal> {
+    shop.list(ListProductsRequest {
         page_size: PRODUCTS_ASKED,
         count_subcategories: true,
         ..ListProductsRequest::default()
-    });
-    request.set_timeout(shop.timeout);
-    match shop.catalog.clone().list_products(request).await {
-        Ok(answer) => Shelf::of(answer.into_inner()),
-        Err(error) => {
-            tracing::debug!(%error, "catalog does not list its products");
-            Shelf::Away
-        }
+    })
+    .await
+}
+
+/// What buyers like best.
+async fn best(shop: &Shop) -> Result<SearchProductsResponse, Refusal> {
+    shop.find(SearchProductsRequest {
+        filter: Some(SearchFilter { rating_min: 4.0, ..SearchFilter::default() }),
+        order: SearchOrder::Rating.into(),
+        page_size: i32::try_from(PRODUCTS_SHOWN).unwrap_or_default(),
+        ..SearchProductsRequest::default()
+    })
+    .await
+}
+
+impl Parts {
+    fn write(&self) -> askama::Result<Front> {
+        let has_foreign_pictures = any_foreign(&self.best) || self.shelf.has_foreign_pictures();
+        Ok(Front { html: self.render()?, has_foreign_pictures })
     }
 }
 
 impl Shelf {
-    fn of(list: ListProductsResponse) -> Self {
+    async fn of(shop: &Shop, language: &Language, list: ListProductsResponse) -> Self {
         if list.products.is_empty() {
             return Self::Empty;
         }
-        let mut products: Vec<_> = varied(list.products).into_iter().map(Card::of).collect();
+        let products: Vec<_> = list.products.into_iter().map(Arc::new).collect();
+        products.iter().cloned().for_each(|product| shop.known.see(product));
+        let varied = varied(&products);
+        let pictures: HashMap<_, _> = varied.iter().rev().map(|product| (root_category(product), *product)).collect();
+        let aisles = list.subcategories.into_iter().take(CATEGORIES_SHOWN).filter_map(|counted| {
+            let names = counted.category?.names;
+            let crumb = Crumb { name: shown(names.last()?), href: category::href(&names) };
+            let shown = pictures.get(names.first()?.as_str()).and_then(|product| product.pictures.first());
+            // The name stands beside it.
+            let picture = shown.and_then(|picture| Picture::at(&picture.uri, ""));
+            Some(Aisle { crumb, count: grouped(counted.product_count), picture })
+        });
+        let aisles = aisles.collect();
+        let near = &varied[..varied.len().min(PRODUCTS_SHOWN)];
+        let levels = Levels::of_products(shop, near.iter().copied()).await;
+        let cards = |products: &[&Product], levels| -> Vec<_> {
+            products.iter().map(|product| Card::of(product, levels, language)).collect()
+        };
         // What does not stand below is seen first; a small shop shows its best twice.
-        let pictures = products.iter().rev().filter_map(|card| card.picture.as_ref());
-        let window = pictures.map(|(uri, _)| uri.clone()).take(PICTURES_IN_WINDOW).collect();
-        products.truncate(PRODUCTS_SHOWN);
-        let categories = list.subcategories.into_iter().take(CATEGORIES_SHOWN).filter_map(Category::of).collect();
-        Self::Filled { products, categories, window }
+        let others = cards(&varied[varied.len().saturating_sub(PICTURES_IN_WINDOW * 4)..], &levels);
+        let own = others.iter().rev().filter_map(|card| card.picture.as_ref()).filter(|picture| !picture.is_foreign);
+        let window = own.map(|picture| picture.uri.clone()).take(PICTURES_IN_WINDOW).collect();
+        Self::Filled { products: cards(near, &levels), aisles, window }
+    }
+
+    fn has_foreign_pictures(&self) -> bool {
+        match self {
+            Self::Filled { products, aisles, .. } => {
+                let in_aisles = aisles.iter().any(|aisle| aisle.picture.as_ref().is_some_and(|one| one.is_foreign));
+                in_aisles || any_foreign(products)
+            }
+            Self::Empty | Self::Away => false,
+        }
     }
 }
 
 /// The products with one of each category before a second of any.
-fn varied(products: Vec<Product>) -> Vec<Product> {
-    let mut seen = HashSet::new();
-    let (mut first, second): (Vec<_>, Vec<_>) =
-        products.into_iter().partition(|product| seen.insert(root_category(product).to_owned()));
-    first.extend(second);
-    first
-}
-
-fn root_category(product: &Product) -> &str {
-    product.categories.first().and_then(|path| path.names.first()).map_or("", String::as_str)
-}
-
-impl Card {
-    fn of(product: Product) -> Self {
-        let category = root_category(&product).to_owned();
-        let picture = product.pictures.into_iter().next().filter(|picture| is_own(&picture.uri)).map(|picture| {
-            let alt = if picture.alt_text.is_empty() { product.name.clone() } else { picture.alt_text };
-            (picture.uri, alt)
-        });
-        let price = product.price.as_ref().and_then(written);
-        let reduced = product.list_price.filter(|before| {
-            let now = product.price.as_ref().map(|now| (now.units, now.nanos));
-            now.is_some_and(|now| now < (before.units, before.nanos))
-        });
-        let rating = product.rating.map(|rating| {
-            let count = u64::try_from(rating.count).unwrap_or(0);
-            (format!("{:.1}", rating.average), grouped(count))
-        });
-        Self {
-            name: product.name,
-            brand: product.brand,
-            category,
-            picture,
-            price,
-            list_price: reduced.as_ref().and_then(written),
-            rating,
-        }
-    }
-
-    /// What stands where a picture would.
-    fn initial(&self) -> String {
-        self.name.chars().find(|c| c.is_alphanumeric()).map(|c| c.to_uppercase().collect()).unwrap_or_default()
-    }
-}
-
-/// Whether a picture comes from this shop: a path, and not `//host/path`, which is another's.
-fn is_own(uri: &str) -> bool {
-    uri.starts_with('/') && !uri.starts_with("//") && !uri.contains('\\')
-}
-
-impl Category {
-    fn of(counted: Subcategory) -> Option<Self> {
-        let name = counted.category?.names.pop()?;
-        Some(Self { name, count: grouped(u64::try_from(counted.product_count).unwrap_or(0)) })
-    }
-}
-
-/// The host that the browser asked for, without its port.
-fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
-    let authority = uri.authority().map(http::uri::Authority::as_str);
-    let asked = authority.or_else(|| headers.get(header::HOST)?.to_str().ok())?;
-    let end = if asked.starts_with('[') { asked.find(']')? + 1 } else { asked.find(':').unwrap_or(asked.len()) };
-    let host = &asked[..end];
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '[' | ']' | ':');
-    (!host.is_empty() && host.chars().all(is_plain)).then_some(host)
-}
-
-/// A port on loopback is named as it is; one on every interface by the name that led the browser here.
-fn connect(links: &Links, host: Option<&str>) -> Connect {
-    let named = |address: &ListenAddress| match (address, host) {
-        (ListenAddress::Tcp(tcp), Some(host)) if tcp.ip().is_unspecified() => format!("{host}:{}", tcp.port()),
-        _ => address.to_string(),
-    };
-    let is_local = matches!(&links.admin, ListenAddress::Tcp(tcp) if tcp.ip().is_loopback());
-    Connect { grpc: named(&links.grpc), admin: is_local.then(|| links.admin.to_string()) }
+fn varied(products: &[Arc<Product>]) -> Vec<&Product> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut ranked: Vec<_> = products
+        .iter()
+        .map(|product| {
+            let rank = seen.entry(root_category(product)).or_default();
+            *rank += 1;
+            (*rank, &**product)
+        })
+        .collect();
+    // Stable, so that a round goes through the categories in the catalog's order.
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, product)| product).collect()
 }
 
 #[cfg(test)]
@@ -211,49 +206,16 @@ mod tests {
 
     use super::*;
 
-    fn product(id: &str, category: &str) -> Product {
+    fn product(id: &str, category: &str) -> Arc<Product> {
         let categories = vec![CategoryPath { names: vec![category.to_owned()] }];
-        Product { product_id: id.into(), categories, ..Product::default() }
+        Arc::new(Product { product_id: id.into(), categories, ..Product::default() })
     }
 
     #[test]
     fn one_product_of_each_category_comes_before_a_second_of_any() {
         let products = [("a", "Bath"), ("b", "Bath"), ("c", "Garden"), ("d", "Bath"), ("e", "Lighting")];
-        let ids: Vec<_> = varied(products.map(|(id, category)| product(id, category)).into())
-            .into_iter()
-            .map(|product| product.product_id)
-            .collect();
+        let products = products.map(|(id, category)| product(id, category));
+        let ids: Vec<_> = varied(&products).into_iter().map(|product| product.product_id.as_str()).collect();
         assert_eq!(ids, ["a", "c", "e", "b", "d"]);
-    }
-
-    #[test]
-    fn only_a_path_is_a_picture_of_our_own() {
-        assert!(is_own("/pictures/mug.svg"));
-        for uri in ["", "//elsewhere/x.svg", "/\\elsewhere", "https://elsewhere/x.svg", "javascript:alert(1)", "x.svg"]
-        {
-            assert!(!is_own(uri), "{uri}");
-        }
-    }
-
-    #[test]
-    fn a_host_is_taken_without_its_port_and_only_if_it_looks_like_one() {
-        let asked = |host: &'static str| {
-            let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
-            host_of(&Uri::from_static("/"), &headers).map(str::to_owned)
-        };
-        assert_eq!(asked("shop.test:8080").as_deref(), Some("shop.test"));
-        assert_eq!(asked("[::1]:8080").as_deref(), Some("[::1]"));
-        for host in ["", ":8080", "a;rm -rf", "$(id)", "[::1", "a b"] {
-            assert_eq!(asked(host), None, "{host}");
-        }
-    }
-
-    #[test]
-    fn a_port_on_every_interface_is_named_by_the_host_that_was_asked_for() {
-        let links = |address: &str| Links { grpc: address.parse().unwrap(), admin: address.parse().unwrap() };
-        assert_eq!(connect(&links("0.0.0.0:50051"), Some("shop.test")).grpc, "shop.test:50051");
-        let local = connect(&links("127.0.0.1:50051"), Some("shop.test"));
-        assert_eq!((local.grpc.as_str(), local.admin.as_deref()), ("127.0.0.1:50051", Some("127.0.0.1:50051")));
-        assert!(connect(&links("0.0.0.0:9901"), None).admin.is_none());
     }
 }

@@ -20,6 +20,40 @@ const LATENCY_BOUNDS_S: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0
 /// The route of what has none.
 const OTHER: &str = "other";
 
+/// Routes that are paths.
+const ROUTES: [&str; 20] = [
+    "/",
+    "/about",
+    "/cart",
+    "/cart/add",
+    "/cart/clear",
+    "/cart/merge",
+    "/cart/offer",
+    "/cart/remove",
+    "/cart/set",
+    "/category",
+    "/checkout",
+    "/checkout/address",
+    "/checkout/card",
+    "/checkout/delivery",
+    "/checkout/place",
+    "/checkout/review",
+    "/favicon.svg",
+    "/order/cancel",
+    "/search",
+    "/suggest",
+];
+/// Routes of what is below a folder.
+const BELOW: [(&str, &str); 7] = [
+    ("/assets/", "/assets/{file}"),
+    ("/carts/", "/carts/{cart}"),
+    ("/order/", "/order/{order}"),
+    ("/pay/", "/pay/{page}"),
+    ("/pay/assets/", "/pay/{page}"),
+    ("/pictures/", "/pictures/{file}"),
+    ("/products/", "/products/{product}"),
+];
+
 /// Bounded, whatever is asked for: methods and routes come from here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -88,14 +122,13 @@ impl Seen {
     }
 }
 
+/// Addresses with the id of a product, of a cart or of an order are one route each, so that no id is in a span or a metric.
 fn route_of(path: &str) -> &'static str {
-    match path {
-        "/" => "/",
-        "/favicon.svg" => "/favicon.svg",
-        _ if path.starts_with("/pictures/") => "/pictures/{file}",
-        _ if path.starts_with("/assets/") => "/assets/{file}",
-        _ => OTHER,
+    if let Some(route) = ROUTES.iter().find(|route| **route == path) {
+        return route;
     }
+    let below = BELOW.iter().find(|(folder, _)| path.strip_prefix(folder).is_some_and(|rest| !rest.contains('/')));
+    below.map_or(OTHER, |(_, route)| route)
 }
 
 fn name_of(method: &Method) -> &'static str {
@@ -105,5 +138,21 @@ fn name_of(method: &Method) -> &'static str {
         Method::POST => "POST",
         // OpenTelemetry's word for a method that is not known.
         _ => "_OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_in_an_address_is_in_no_route() {
+        assert_eq!(route_of("/carts/0123456789abcdef0123456789abcdef"), "/carts/{cart}");
+        assert_eq!(route_of("/order/0123456789abcdef0123456789abcdef"), "/order/{order}");
+        assert_eq!(route_of("/order/cancel"), "/order/cancel");
+        assert_eq!(route_of("/products/mug"), "/products/{product}");
+        assert_eq!(route_of("/products/mug/0123"), OTHER);
+        assert_eq!(route_of("/cart/set"), "/cart/set");
+        assert_eq!(route_of("/0123456789abcdef0123456789abcdef"), OTHER);
     }
 }

@@ -8,7 +8,8 @@ use http::{HeaderMap, Request, Response, header};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use mesh::{Body, Builder, Channel, Clients, Directory, Process, Target, client::ClientConfig, server::InboundConfig};
-use storefront::edge::{Access, Edge};
+use rpc::access::Access;
+use storefront::edge::Edge;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -240,8 +241,9 @@ async fn a_caller_keeps_its_token_its_trace_and_its_metadata_and_cannot_speak_as
     for way in WAYS {
         let (upstream, mut requests) = recording();
         let edge = Fixture::new(way, upstream);
+        let token = format!("Bearer {}", test_operator::token_of("any"));
         let sent = [
-            ("authorization", "Bearer a.b.c"),
+            ("authorization", &*token),
             ("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-01")),
             ("x-note", "one"),
             ("x-note", "two"),
@@ -255,13 +257,47 @@ async fn a_caller_keeps_its_token_its_trace_and_its_metadata_and_cannot_speak_as
         let (path, seen) = requests.recv().await.unwrap();
         assert_eq!(path, format!("{PROBE}/Operate"));
         assert!(seen.keys().all(|name| !name.as_str().starts_with("x-souk-")), "{way:?}: {seen:?}");
-        assert_eq!(seen[header::AUTHORIZATION], "Bearer a.b.c", "{way:?}");
+        assert_eq!(seen[header::AUTHORIZATION], token, "{way:?}");
         assert!(seen["traceparent"].to_str().unwrap().contains(TRACE), "{way:?}");
         assert_eq!(seen.get_all("x-note").iter().collect::<Vec<_>>(), ["one", "two"], "{way:?}");
         assert_eq!(
             (&seen["data-bin"], &seen[header::USER_AGENT]),
             (&"AP8".parse().unwrap(), &"somebody/1".parse().unwrap())
         );
+    }
+}
+
+#[tokio::test]
+async fn what_services_say_among_themselves_is_forwarded_for_operators_and_nobody_else() {
+    for way in WAYS {
+        let (upstream, mut requests) = recording();
+        let edge = Fixture::new(way, upstream);
+        let bearer = |role: &str| format!("Bearer {}", test_operator::token_of(role));
+        for (token, refused) in [
+            (None, Some((Code::PermissionDenied, "RPC_INTERNAL"))),
+            (Some(bearer("courier")), Some((Code::PermissionDenied, "RPC_INTERNAL"))),
+            (Some("Bearer a.b.c".to_owned()), Some((Code::Unauthenticated, "TOKEN_INVALID"))),
+            (Some(bearer("operator")), None),
+        ] {
+            let headers: Vec<_> = token.iter().map(|token| ("authorization", token.as_str())).collect();
+            let status = status_of(edge.call("Whisper", &headers, full("")).await).await;
+            let reason = status.get_details_error_info().map(|info| info.reason);
+            let Some((code, expected)) = refused else {
+                assert_eq!(status.code(), Code::Ok, "{way:?}: {status:?}");
+                continue;
+            };
+            assert_eq!((status.code(), reason.as_deref()), (code, Some(expected)), "{way:?} {token:?}");
+        }
+        let (_, seen) = requests.try_recv().unwrap();
+        assert_eq!(seen.get_all(header::AUTHORIZATION).iter().count(), 1, "{way:?}: the caller's and nothing more");
+        assert!(requests.try_recv().is_err(), "{way:?}: more than one was forwarded");
+        // What nobody may call, an operator may not either.
+        let operator = bearer("operator");
+        let status = status_of(edge.call("Unclassed", &[("authorization", &operator)], full("")).await).await;
+        assert_eq!(status.code(), Code::PermissionDenied, "{way:?}");
+        // The edge shows no token that it was not shown.
+        edge.call("Operate", &[], full("")).await;
+        assert!(!requests.recv().await.unwrap().1.contains_key(header::AUTHORIZATION), "{way:?}");
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum Way {
 pub(crate) const WAYS: [Way; 2] = [Way::Tcp, Way::InProcess];
 
 pub(crate) fn process(name: &str) -> Process {
-    Process::start(name, process::Options { cores: 1, ..process::Options::default() }, None).unwrap()
+    Process::start(name, process::Options { cores: 1, ..test_operator::options() }, None).unwrap()
 }
 
 /// Puts a service of raw answers into the directory.

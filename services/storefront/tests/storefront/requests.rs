@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use mesh::{Body, Clients, Directory, Process, Target, client::ClientConfig};
 use proptest::prelude::*;
-use storefront::edge::{Access, Edge};
+use rpc::access::Access;
+use storefront::edge::Edge;
 use tonic::Status;
 use tower::Service as _;
 
