@@ -2,7 +2,7 @@
 //!
 //! Clients and servers know no transport; `mesh` gives them one.
 
-pub use souk::{access, cart, catalog, checkout, event, inventory, payment, search};
+pub use souk::{access, acquirer, cart, catalog, checkout, event, inventory, payment, search};
 
 /// Every contract with its imports, its options (audiences included) and its comments, as an encoded
 /// `google.protobuf.FileDescriptorSet`.
@@ -24,6 +24,13 @@ mod souk {
         /// Version 1.
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/souk.access.v1.rs"));
+        }
+    }
+    /// A payment processor.
+    pub mod acquirer {
+        /// Version 1.
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/souk.acquirer.v1.rs"));
         }
     }
     /// Carts.

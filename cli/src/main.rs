@@ -2,27 +2,29 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod dead_letters;
 mod demo;
+mod fleet;
+mod fsck;
+mod import;
+mod operator;
 mod options;
+mod orders;
 mod serve;
 mod service;
+mod shop;
+mod token;
 
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
-use options::{Command, Demo, Souk};
+use options::{Command, Souk};
 use tokio::time::Instant;
 
 fn main() -> ExitCode {
     let begun = Instant::now();
     let souk = Souk::parse();
-    let ended = match souk.command.unwrap_or(Command::Serve(souk.serve)) {
-        Command::Serve(options) => serve::run(&options, begun),
-        Command::Service { service } => service.run(),
-        Command::Demo { demo: Demo::Load(options) } => demo::run(&options),
-        #[cfg(feature = "bench")]
-        Command::Bench(options) => bench::run(&options),
-    };
+    let ended = souk.command.unwrap_or(Command::Serve(souk.serve)).run(begun);
     ended.unwrap_or_else(|error| {
         // With its causes, in one line: that is what a log collector keeps together.
         let _closed = writeln!(std::io::stderr(), "souk: {error:#}").is_err();

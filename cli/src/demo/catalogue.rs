@@ -6,7 +6,7 @@ use contracts::{
     catalog::v1::{Attribute, CategoryPath, Picture, Product, Rating},
     google::r#type::Money,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use super::price::Price;
 
@@ -16,12 +16,20 @@ const FILE: &str = include_str!("../../demo/products.json");
 /// What stands between two names of a category's path.
 const SEPARATOR: &str = " > ";
 
+/// A product, and how many of it there are.
+#[derive(Debug)]
+pub(super) struct Stocked {
+    pub(super) product: Product,
+    /// Units that came in, of which none was sold yet.
+    pub(super) received: i64,
+}
+
 /// All products, in the file's order.
 ///
 /// # Panics
 /// If the file is wrong, which a test keeps from being released.
-pub(super) fn get() -> &'static [Product] {
-    static PRODUCTS: LazyLock<Vec<Product>> =
+pub(super) fn get() -> &'static [Stocked] {
+    static PRODUCTS: LazyLock<Vec<Stocked>> =
         LazyLock::new(|| parse(FILE).expect("the demo catalogue was checked when this was built"));
     &PRODUCTS
 }
@@ -46,9 +54,8 @@ struct Entry {
     attributes: Vec<EntryAttribute>,
     rating: Option<EntryRating>,
     picture: EntryPicture,
-    /// Units in stock: not the catalog's.
-    #[serde(rename = "stock")]
-    _stock: IgnoredAny,
+    /// Units in stock.
+    stock: u32,
 }
 
 #[derive(Deserialize)]
@@ -72,9 +79,10 @@ struct EntryPicture {
     alt: String,
 }
 
-fn parse(json: &str) -> serde_json::Result<Vec<Product>> {
+fn parse(json: &str) -> serde_json::Result<Vec<Stocked>> {
     let file: File = serde_json::from_str(json)?;
-    Ok(file.products.into_iter().map(|entry| entry.into_product(&file.currency)).collect())
+    let stocked = |entry: Entry| Stocked { received: entry.stock.into(), product: entry.into_product(&file.currency) };
+    Ok(file.products.into_iter().map(stocked).collect())
 }
 
 impl Entry {
@@ -105,7 +113,7 @@ mod tests {
 
     #[test]
     fn there_are_at_least_120_products_each_with_an_id_of_its_own() {
-        let ids: BTreeSet<_> = get().iter().map(|product| &product.product_id).collect();
+        let ids: BTreeSet<_> = get().iter().map(|one| &one.product.product_id).collect();
         assert_eq!(ids.len(), get().len());
         assert!(ids.len() >= 120, "{}", ids.len());
     }
@@ -113,15 +121,22 @@ mod tests {
     #[test]
     fn every_product_has_its_picture_in_the_storefront() {
         let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/storefront/assets");
-        let pictures = get().iter().flat_map(|product| &product.pictures);
+        let pictures = get().iter().flat_map(|one| &one.product.pictures);
         let missing: Vec<_> =
             pictures.filter(|picture| !assets.join(picture.uri.trim_start_matches('/')).is_file()).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
+    fn there_is_plenty_of_some_little_of_others_and_nothing_of_a_few() {
+        let of =
+            |units: std::ops::RangeInclusive<i64>| get().iter().filter(|one| units.contains(&one.received)).count();
+        assert!(of(0..=0) > 0 && of(1..=5) > 0 && of(20..=i64::MAX) > 0);
+    }
+
+    #[test]
     fn a_reduced_price_is_below_the_one_before() {
-        for product in get() {
+        for Stocked { product, .. } in get() {
             let Some(before) = &product.list_price else { continue };
             let now = product.price.as_ref().unwrap();
             assert!((before.units, before.nanos) > (now.units, now.nanos), "{}", product.product_id);

@@ -1,9 +1,9 @@
 //! The three ports of the shop, bound before anything is started: a port that is taken must not cost a migration.
 
-use anyhow::Context as _;
-use mesh::{ListenAddress, Process, server::Listener};
+use mesh::server::Listener;
 
 use super::Options;
+use crate::shop::{Addresses, bind};
 
 /// Bound listeners that nothing is accepted from yet.
 pub(super) struct Ports {
@@ -12,23 +12,12 @@ pub(super) struct Ports {
     pub(super) admin: Listener,
 }
 
-/// Where they listen.
-#[derive(Clone, Debug)]
-pub(super) struct Addresses {
-    pub(super) http: ListenAddress,
-    pub(super) grpc: ListenAddress,
-    pub(super) admin: ListenAddress,
-}
-
 impl Ports {
-    pub(super) fn bind(process: &Process, options: &Options) -> anyhow::Result<Self> {
-        let bind = |flag: &str, address: &ListenAddress| {
-            process.bind(address).with_context(|| format!("{flag}: choose another address, or port 0 for a free one"))
-        };
+    pub(super) fn bind(options: &Options) -> anyhow::Result<Self> {
         Ok(Self {
-            http: bind("--http", &options.http)?,
-            grpc: bind("--grpc", &options.grpc)?,
-            admin: bind("--admin", &options.admin)?,
+            http: bind("--http", &options.shop.http)?,
+            grpc: bind("--grpc", &options.shop.grpc)?,
+            admin: bind("--admin", &options.shop.admin)?,
         })
     }
 

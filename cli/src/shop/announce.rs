@@ -4,18 +4,18 @@ use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use mesh::{Address, ListenAddress, Output};
 
-use super::ports::Addresses;
+use super::Addresses;
 
 /// A shop that answers.
-pub(super) struct Open {
-    pub(super) ports: Addresses,
-    pub(super) data: PathBuf,
+pub(crate) struct Open {
+    pub(crate) ports: Addresses,
+    pub(crate) data: PathBuf,
     /// Products of the demo catalogue that came in at this start.
-    pub(super) loaded: i64,
+    pub(crate) loaded: i64,
 }
 
 /// Prints where the shop is. Nobody reading standard output any more is no reason to close it.
-pub(super) fn print(output: Output, open: &Open, took: Duration) {
+pub(crate) fn print(output: Output, open: &Open, took: Duration) {
     let Open { ports, data, .. } = open;
     match output {
         Output::Json => output.print(
@@ -52,7 +52,7 @@ fn text(open: &Open, took: Duration) -> String {
 }
 
 /// Where people on this machine reach a listener.
-fn url(address: &ListenAddress) -> String {
+pub(crate) fn url(address: &ListenAddress) -> String {
     match address.dial() {
         tcp @ (Address::Static(_) | Address::Dns { .. }) => format!("http://{tcp}/"),
         unix @ Address::Unix(_) => unix.to_string(),

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::ports::Addresses;
+use super::Addresses;
 
 /// How long one port may take to answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -29,11 +29,16 @@ const ANSWER_MAX: u64 = 4096;
 const EDGE: Target = Target::new("edge");
 
 /// Returns once the page, the gRPC port and the admin port have each answered well.
-pub(super) async fn everything_answers(process: &Process, at: &Addresses) -> anyhow::Result<()> {
+pub(crate) async fn everything_answers(process: &Process, at: &Addresses) -> anyhow::Result<()> {
     let web = async { page(&at.http, "/").await.with_context(|| format!("ask for the web page at {}", at.http)) };
-    let admin = async { page(&at.admin, "/readyz").await.with_context(|| format!("ask the admin port {}", at.admin)) };
+    let admin = ready(&at.admin);
     let grpc = async { calls(process, &at.grpc).await.with_context(|| format!("call the gRPC port {}", at.grpc)) };
     tokio::try_join!(web, admin, grpc).map(|_answered| ())
+}
+
+/// Returns once an admin port has said that its process is ready.
+pub(crate) async fn ready(admin: &ListenAddress) -> anyhow::Result<()> {
+    page(admin, "/readyz").await.with_context(|| format!("ask the admin port {admin}"))
 }
 
 /// Health, and a call that goes through to a service.
