@@ -22,12 +22,18 @@ PEERS = pathlib.Path(os.environ.get("SOUK_PEERS") or pathlib.Path.home() / ".cac
 # A process that has not said that it listens, or has not ended after SIGTERM, by then is stuck.
 START_SECONDS = 30
 STOP_SECONDS = 45
+# A client under load ends by itself after some seconds.
+LOAD_SECONDS = 90
 # A call of a peer takes milliseconds; this bounds one that hangs.
 CALL_SECONDS = 30
 
 
 # Everything that is called is on this machine: a proxy that the environment names is not asked.
 NO_PROXY = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
+# The options of a shop whose ports are any that are free.
+ANY_PORT = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 
 
 class Failure(Exception):
@@ -71,20 +77,43 @@ class Suite:
 
     def souk(self, *words, env=None):
         """Starts `souk WORDS --output json` and waits until it says that it listens."""
-        return Souk(self, words, env or {})
+        return Listening(self, "souk", [binary("souk"), *words, "--output", "json"], env)
+
+    def interop_server(self, *words, env=None):
+        """Starts the server of the interoperation tests that is built here."""
+        return Listening(self, "interop-server", [binary("interop-server"), *words], env)
+
+    def document(self, section, columns, rows):
+        """Compares a table with the one in docs/interop.md; with --write it is put there instead."""
+        lines = [columns, ["---"] * len(columns), *rows]
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        page = ROOT / "docs/interop.md"
+        before, found, rest = page.read_text().partition(f"<!-- {section} -->\n")
+        written, closed, after = rest.partition(f"<!-- /{section} -->\n")
+        if not found or not closed:
+            raise Failure(f"{page} has no table between <!-- {section} --> and <!-- /{section} -->")
+        if "--write" in sys.argv[1:]:
+            page.write_text("".join((before, found, table, closed, after)))
+            written = table
+        self.check(
+            written == table,
+            f"docs/interop.md says of {section} what was seen",
+            f"another table, which {sys.argv[0]} --write puts there:\n{table}",
+        )
 
 
-class Souk:
-    """A running `souk`: its addresses, its output so far, and how it ended."""
+class Listening:
+    """A running program that prints one JSON object a line: its addresses, its output so far, and how it ended."""
 
-    def __init__(self, suite, words, env):
-        self.log = suite.scratch / f"souk-{len(suite.logs)}.log"
+    def __init__(self, suite, name, command, env=None):
+        self.name = name
+        self.log = suite.scratch / f"{name}-{len(suite.logs)}.log"
         suite.logs.append(self.log)
         self.lines = queue.Queue()
         with open(self.log, "wb") as errors:
             self.process = subprocess.Popen(
-                [binary("souk"), *map(str, words), "--output", "json"],
-                env=os.environ | env,
+                [str(word) for word in command],
+                env=os.environ | (env or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -107,13 +136,13 @@ class Souk:
             try:
                 line = self.lines.get(timeout=max(0, deadline - time.monotonic()))
             except queue.Empty:
-                raise Failure(f"souk said nothing about listening within {START_SECONDS} s") from None
+                raise Failure(f"{self.name} said nothing about listening within {START_SECONDS} s") from None
             if line is None:
-                raise Failure(f"souk ended with {self.process.wait()} before it listened")
+                raise Failure(f"{self.name} ended with {self.process.wait()} before it listened")
             try:
                 event = json.loads(line)
             except ValueError:
-                raise Failure(f"with --output json every line is a JSON object, but souk printed {line!r}") from None
+                raise Failure(f"every line is a JSON object, but {self.name} printed {line!r}") from None
             if event.get("event") == "listening":
                 return event
 
@@ -125,11 +154,36 @@ class Souk:
         try:
             return self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            raise Failure(f"souk was still there {STOP_SECONDS} s after it was told to end") from None
+            raise Failure(f"{self.name} was still there {STOP_SECONDS} s after it was told to end") from None
 
     def stop(self):
         self.signal()
         return self.wait()
+
+
+class Load:
+    """A case of our client that calls until its time is over, while somebody does something to the servers."""
+
+    def __init__(self, suite, case, addresses, *words):
+        self.suite, self.out = suite, suite.scratch / f"{case}-{len(suite.logs)}.out"
+        self.command = [binary("interop-client"), "--server", ",".join(addresses), "--case", case, *words]
+
+    def __enter__(self):
+        with open(self.out, "wb") as output:
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.DEVNULL, env=NO_PROXY)
+        self.suite.undo.callback(end, self.process)
+        eventually("the client calls", START_SECONDS, lambda: b"calling" in self.out.read_bytes())
+        return self
+
+    def expect_success(self, what):
+        """What came of the calls, by the server's id or by the code."""
+        code, said = self.process.wait(LOAD_SECONDS), list(objects(self.out.read_text()))
+        self.suite.check(code == 0, what, said)
+        counts = next(event for event in said if event["event"] == "called")
+        return {name: int(count) for name, count in counts.items() if name != "event"}
+
+    def __exit__(self, *_):
+        end(self.process)
 
 
 class Answer:
@@ -182,10 +236,36 @@ CODES = [
 ]
 
 
-def grpcurl(address, *words, data=None, flags=()):
-    """Calls METHOD (or `list`, `describe`) in plaintext; data is a message, or a list of them for a client stream."""
+def token(data):
+    """The operator's token that a running shop keeps in its data directory."""
+    return (pathlib.Path(data) / "operator.token").read_text().strip()
+
+
+def signed(key):
+    """A token that an operator's key signs."""
+    return printed("token", "--key", key)
+
+
+def operator(folder):
+    """A new key in a folder: what services that know it have in their environment, and a token."""
+    key = pathlib.Path(folder) / "operator.key"
+    return {"TOKEN_KEYS": printed("token", "--key", key, "--create", "--public")}, signed(key)
+
+
+def printed(*words):
+    done = finished([binary("souk"), *words], CALL_SECONDS)
+    if done.returncode != 0:
+        raise Failure(f"souk {words[0]}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def grpcurl(address, *words, data=None, flags=(), token=None):
+    """Calls METHOD (or `list`, `describe`) in plaintext; data is a message, or a list of them for a client stream;
+    token makes it an operator's."""
     messages = data if isinstance(data, list) else [] if data is None else [data]
     body = ["-d", "@"] if data is not None else []
+    if token is not None:
+        flags = [*flags, "-rpc-header", f"authorization: Bearer {token}"]
     command = [peer("grpcurl"), "-plaintext", "-format-error", "-max-time", str(CALL_SECONDS), *flags, *body, address]
     text = "\n".join(json.dumps(message) for message in messages)
     try:
@@ -216,11 +296,34 @@ def objects(text):
         yield value
 
 
+def finished(words, seconds, **options):
+    """A command that has ended, with its output."""
+    try:
+        return subprocess.run(
+            [str(word) for word in words],
+            capture_output=True,
+            text=True,
+            env=NO_PROXY,
+            timeout=seconds,
+            check=False,
+            **options,
+        )
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{' '.join(map(str, words))} did not end within {seconds} s") from None
+
+
 def peer(name):
     path = PEERS / "bin" / name
     if not os.access(path, os.X_OK):
         raise Failure(f"{name} is not installed: tests/peers/install {name}")
     return str(path)
+
+
+def version(name):
+    """In which version tests/peers/install installs a peer."""
+    listed = subprocess.run([ROOT / "tests/peers/install"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = (line.split() for line in listed.splitlines())
+    return next(words[1] for words in found if words and words[0] == name)
 
 
 BINARIES = {}

@@ -58,18 +58,16 @@ fn build(folder: &Path) -> Result<()> {
         Some(profile) => profile,
     };
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(repository()).args([
-        "build",
-        "--quiet",
-        "--package",
-        "cli",
-        "--bin",
-        "souk",
-        "--profile",
-        profile,
-    ]);
+    // Of the whole workspace, as `cargo test` builds it: with the features of one package alone, its dependencies would
+    // be built once more.
+    cargo.current_dir(repository());
+    cargo.args(["build", "--quiet", "--workspace", "--bin", "souk", "--profile", profile]);
     cargo.arg("--target-dir").arg(folder.parent().unwrap_or(folder));
     let built = cargo.output().context("run cargo build")?;
-    ensure!(built.status.success(), "cargo build --package cli failed:\n{}", String::from_utf8_lossy(&built.stderr));
+    ensure!(
+        built.status.success(),
+        "cargo build --workspace --bin souk failed:\n{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
     Ok(())
 }

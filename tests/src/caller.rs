@@ -2,7 +2,11 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use contracts::catalog::v1::catalog_service_client::CatalogServiceClient;
+use contracts::{
+    cart::v1::cart_service_client::CartServiceClient, catalog::v1::catalog_service_client::CatalogServiceClient,
+    inventory::v1::inventory_service_client::InventoryServiceClient,
+    search::v1::search_service_client::SearchServiceClient,
+};
 use mesh::{
     Channel, Clients, Directory, Process, Target,
     client::ClientConfig,
@@ -11,8 +15,14 @@ use mesh::{
 };
 use tonic::Status;
 
+/// A client of the carts.
+pub type Cart = CartServiceClient<Channel>;
 /// A client of the catalog.
 pub type Catalog = CatalogServiceClient<Channel>;
+/// A client of the inventory.
+pub type Inventory = InventoryServiceClient<Channel>;
+/// A client of search.
+pub type Search = SearchServiceClient<Channel>;
 /// A client of `grpc.health.v1`.
 pub type Health = HealthClient<Channel>;
 
@@ -37,10 +47,37 @@ pub fn channel(address: &str) -> Channel {
     clients.channel(CALLED).expect("a declared target")
 }
 
-/// A client of the catalog at `address`.
+/// The same for an operator of every shop that this process starts.
+///
+/// # Panics
+/// If the address is none.
+#[must_use]
+pub fn operator(address: &str) -> Channel {
+    channel(address).with_token(test_operator::bearer())
+}
+
+/// A client of the carts at `address`.
+#[must_use]
+pub fn cart(address: &str) -> Cart {
+    CartServiceClient::new(channel(address))
+}
+
+/// An operator's client of the catalog at `address`.
 #[must_use]
 pub fn catalog(address: &str) -> Catalog {
-    CatalogServiceClient::new(channel(address))
+    CatalogServiceClient::new(operator(address))
+}
+
+/// An operator's client of the inventory at `address`.
+#[must_use]
+pub fn inventory(address: &str) -> Inventory {
+    InventoryServiceClient::new(operator(address))
+}
+
+/// A client of search at `address`.
+#[must_use]
+pub fn search(address: &str) -> Search {
+    SearchServiceClient::new(channel(address))
 }
 
 /// A client of the health of whatever is at `address`.

@@ -51,7 +51,8 @@ impl Shop {
         let data = data.to_str().expect("a path in UTF-8");
         let free = "127.0.0.1:0";
         let arguments = ["serve", "--data", data, "--output", "json", "--http", free, "--grpc", free, "--admin", free];
-        Running::start(&[&arguments, more].concat(), &[])
+        let keys = test_operator::keys().to_string();
+        Running::start(&[&arguments[..], &["--token-keys", &keys], more].concat(), &[])
     }
 }
 

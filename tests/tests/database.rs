@@ -12,11 +12,16 @@ use tonic::{Code, Status};
 
 const CATALOG: &str = "souk.catalog.v1.CatalogService";
 
-/// A server with the database that the shop expects.
+/// A server with the databases that the shop expects.
 async fn server() -> Server {
     let server = Server::start().unwrap();
     let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
+    connection.execute("CREATE DATABASE souk_cart").await.unwrap();
     connection.execute("CREATE DATABASE souk_catalog").await.unwrap();
+    connection.execute("CREATE DATABASE souk_inventory").await.unwrap();
+    connection.execute("CREATE DATABASE souk_checkout").await.unwrap();
+    connection.execute("CREATE DATABASE souk_payment").await.unwrap();
+    connection.execute("CREATE DATABASE souk_acquirer").await.unwrap();
     server
 }
 

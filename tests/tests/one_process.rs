@@ -20,7 +20,12 @@ use tonic_reflection::pb::v1::{
 };
 use tonic_types::StatusExt as _;
 
+const CART: &str = "souk.cart.v1.CartService";
 const CATALOG: &str = "souk.catalog.v1.CatalogService";
+const CHECKOUT: &str = "souk.checkout.v1.CheckoutService";
+const INVENTORY: &str = "souk.inventory.v1.InventoryService";
+const PAYMENT: &str = "souk.payment.v1.PaymentService";
+const SEARCH: &str = "souk.search.v1.SearchService";
 const GET_PRODUCT: &str = "/souk.catalog.v1.CatalogService/GetProduct";
 
 /// Products of the demo catalogue, at least.
@@ -74,9 +79,11 @@ async fn what_is_printed_is_true_and_every_port_answers() {
     assert_eq!(status, 200);
     let (status, ready) = get(&shop.admin, "/readyz").await.unwrap();
     assert_eq!(status, 200, "{ready}");
-    assert!(ready.contains(&format!("{CATALOG}: ready")), "{ready}");
+    for service in [CART, CATALOG, CHECKOUT, INVENTORY, PAYMENT, SEARCH] {
+        assert!(ready.contains(&format!("{service}: ready")), "{ready}");
+    }
     let (health, admin) = (health(&shop.grpc), system_tests::health(&shop.admin));
-    for service in ["", CATALOG] {
+    for service in ["", CART, CATALOG, INVENTORY, SEARCH] {
         assert_eq!(status_of(&health, service).await.unwrap(), ServingStatus::Serving, "{service:?} at the edge");
         assert_eq!(status_of(&admin, service).await.unwrap(), ServingStatus::Serving, "{service:?} at the admin port");
     }
@@ -94,7 +101,12 @@ async fn reflection_lists_the_contracts_that_run_and_describes_them() {
     };
     let listed: BTreeSet<_> = list.service.into_iter().map(|service| service.name).collect();
     let expected = [
+        CART,
         CATALOG,
+        CHECKOUT,
+        INVENTORY,
+        PAYMENT,
+        SEARCH,
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
@@ -210,7 +222,7 @@ async fn after_sigterm_health_says_so_at_once_while_calls_are_answered_and_those
     let mut shop = Shop::open(&["--drain-delay", "1s"]).await;
     let (health, mut catalog) = (health(&shop.grpc), catalog(&shop.grpc));
     let request = message(&GetProductRequest { product_id: list(&mut catalog, 50).await.remove(0) });
-    let slow = upload(&channel(&shop.grpc), GET_PRODUCT);
+    let mut slow = upload(&shop.grpc, GET_PRODUCT).await.unwrap();
     slow.send(request[..3].to_vec());
     assert_eq!(status_of(&health, "").await.unwrap(), ServingStatus::Serving);
 
@@ -246,7 +258,7 @@ async fn ctrl_c_drains_without_the_delay() {
 #[tokio::test]
 async fn a_second_ctrl_c_ends_at_once_and_says_what_it_cut() {
     let mut shop = Shop::open(&["--drain-grace", "10m"]).await;
-    let stuck = upload(&channel(&shop.grpc), GET_PRODUCT);
+    let mut stuck = upload(&shop.grpc, GET_PRODUCT).await.unwrap();
     stuck.send(vec![0]);
     list(&mut catalog(&shop.grpc), 50).await;
     shop.signal(Signal::INT);

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use anyhow::{Context as _, ensure};
-use contracts::catalog::v1::{GetProductRequest, ListProductsRequest};
+use contracts::{
+    catalog::v1::{GetProductRequest, ListProductsRequest},
+    inventory::v1::BatchGetStockRequest,
+};
 use mesh::health::pb::health_check_response::ServingStatus;
-use system_tests::{Fleet, Running, catalog, eventually, get, health, status_of};
+use system_tests::{Fleet, Running, catalog, eventually, get, health, inventory, status_of};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -28,12 +31,17 @@ async fn the_demo_catalogue_is_loaded_through_the_edge_and_a_second_time_changes
     let listed = edge.list_products(some_products()).await.unwrap().into_inner();
     assert_eq!(listed, direct.list_products(some_products()).await.unwrap().into_inner());
     assert_eq!(listed.products.len(), 5);
+    let ids = listed.products.into_iter().map(|product| product.product_id).collect();
+    let stock = inventory(&fleet.edge).batch_get_stock(BatchGetStockRequest { product_ids: ids }).await.unwrap();
+    assert_eq!(stock.get_ref().stock.len(), 5, "{stock:?}");
+    assert!(stock.get_ref().stock.iter().any(|level| level.on_hand > 0), "{stock:?}");
 }
 
 #[tokio::test]
 async fn a_load_gives_up_when_its_time_is_over_and_says_where_nobody_answered() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let mut load = Running::start(&["demo", "load", "--to", &free, "--timeout", "600ms"], &[]);
+    let token = [("SOUK_TOKEN", &*test_operator::token())];
+    let mut load = Running::start(&["demo", "load", "--to", &free, "--timeout", "600ms"], &token);
     assert!(!load.ended().await.success());
     let output = load.output();
     assert!(output.contains("not yet (") && output.contains(&format!("souk: load into {free}: ")), "{output}");

@@ -29,7 +29,13 @@ const NAMES_ITS_EFFECT: [(&str, &str); 7] = [
 ];
 
 /// The reviewed table of who may call what. A change here is a change of what the public can reach.
-const AUDIENCES: [(Audience, &str, &[&str]); 16] = [
+const AUDIENCES: [(Audience, &str, &[&str]); 18] = [
+    (
+        Audience::Service,
+        "souk.acquirer.v1.AcquirerService",
+        &["AuthorizeCharge", "CaptureCharge", "VoidCharge", "RefundCharge", "GetCharge"],
+    ),
+    (Audience::Operator, "souk.acquirer.v1.AcquirerService", &["ListEntries", "SetFaults", "GetFaults"]),
     (Audience::Shopper, "souk.cart.v1.CartService", &["GetCart", "AddItem", "SetItemQuantity", "RemoveItem"]),
     (Audience::Shopper, "souk.cart.v1.CartService", &["ClearCart", "MergeCarts"]),
     (Audience::Shopper, "souk.catalog.v1.CatalogService", &["GetProduct", "BatchGetProducts", "ListProducts"]),
@@ -129,5 +135,16 @@ fn names_follow_the_style_that_every_contract_has() {
     for named in descriptors.files().flat_map(|file| &file.enum_type) {
         let zero = named.value.iter().find(|value| value.number == 0).unwrap();
         assert!(zero.name.ends_with("_UNSPECIFIED"), "{} starts with {}", named.name, zero.name);
+    }
+}
+
+#[test]
+fn every_service_serves_under_the_policy_of_the_contracts() {
+    for service in crate::services() {
+        let path = system_tests::repository().join("services").join(&service).join("src/lib.rs");
+        let composes = std::fs::read_to_string(path).unwrap();
+        // The edge forwards by the same table, and each service behind it decides by itself.
+        let decides = [".policy(rpc::access::policy())", "Edge::new(&clients, access)"];
+        assert!(composes.contains(decides[usize::from(service == "storefront")]), "{service} lets in whoever comes");
     }
 }

@@ -13,8 +13,30 @@ use crate::services;
 /// What stands on nothing else here.
 const FOUNDATIONS: [&str; 3] = ["contracts", "mesh", "store"];
 
-/// What only a test may need.
-const FOR_TESTS: &str = "test-postgres";
+/// What services say the same, on the foundations.
+const SHARED: &str = "rpc";
+
+/// What only tests may need.
+const FOR_TESTS: [&str; 3] = ["test-fuzz", "test-operator", "test-postgres"];
+
+/// The one of them that knows the shop.
+const OPERATOR: &str = "test-operator";
+
+/// Services whose own tests start another beside them: because they follow its feed, show what it has, or do nothing without.
+const STARTED_BY_TESTS: [(&str, &str); 12] = [
+    ("cart", "catalog"),
+    ("checkout", "cart"),
+    ("checkout", "catalog"),
+    ("checkout", "inventory"),
+    ("payment", "acquirer"),
+    ("storefront", "acquirer"),
+    ("storefront", "cart"),
+    ("storefront", "catalog"),
+    ("storefront", "checkout"),
+    ("storefront", "inventory"),
+    ("storefront", "payment"),
+    ("storefront", "search"),
+];
 
 /// The workspace, as cargo sees it.
 fn metadata() -> Value {
@@ -56,18 +78,24 @@ fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
 #[test]
 fn the_foundations_stand_on_nothing_else_here() {
     let graph = Graph::read();
-    for name in FOUNDATIONS.into_iter().chain([FOR_TESTS]) {
+    // The operator of tests signs as the shop's operators do, so it stands on what says how.
+    assert_eq!(graph.normal[OPERATOR], set(["mesh", SHARED]), "{OPERATOR}");
+    for name in FOUNDATIONS.into_iter().chain(FOR_TESTS).filter(|name| *name != OPERATOR) {
         assert_eq!(graph.normal[name], set([]), "{name}");
-        assert!(graph.dev[name].is_subset(&set([FOR_TESTS])), "{name}: {:?}", graph.dev[name]);
+        assert!(graph.dev[name].is_subset(&set(FOR_TESTS)), "{name}: {:?}", graph.dev[name]);
     }
 }
 
 #[test]
 fn a_service_stands_on_the_foundations_and_never_on_another_service() {
     let graph = Graph::read();
+    assert!(graph.normal[SHARED].is_subset(&set(FOUNDATIONS)), "{SHARED}: {:?}", graph.normal[SHARED]);
     for service in services() {
-        assert!(graph.normal[&service].is_subset(&set(FOUNDATIONS)), "{service}: {:?}", graph.normal[&service]);
-        assert!(graph.dev[&service].is_subset(&set([FOR_TESTS])), "{service}: {:?}", graph.dev[&service]);
+        let below = set(FOUNDATIONS.into_iter().chain([SHARED]));
+        assert!(graph.normal[&service].is_subset(&below), "{service}: {:?}", graph.normal[&service]);
+        let started = STARTED_BY_TESTS.iter().filter(|(tested, _)| *tested == service).map(|(_, started)| *started);
+        let for_tests = set(FOR_TESTS.into_iter().chain(started));
+        assert!(graph.dev[&service].is_subset(&for_tests), "{service}: {:?}", graph.dev[&service]);
     }
 }
 
@@ -79,8 +107,11 @@ fn nothing_stands_on_the_command_or_on_the_tests() {
             assert!(!crates.contains(above), "{name} depends on {above}");
         }
     }
-    for (name, crates) in &graph.normal {
-        assert!(!crates.contains(FOR_TESTS), "{name} depends on {FOR_TESTS}, which is for tests");
+    // The harness of the journeys is for tests itself.
+    for (name, crates) in graph.normal.iter().filter(|(name, _)| *name != "system-tests") {
+        for for_tests in FOR_TESTS {
+            assert!(!crates.contains(for_tests), "{name} depends on {for_tests}, which is for tests");
+        }
     }
 }
 
@@ -88,7 +119,7 @@ fn nothing_stands_on_the_command_or_on_the_tests() {
 fn the_plain_commands_build_and_test_every_service() {
     let metadata = metadata();
     let default: Vec<_> = metadata["workspace_default_members"].as_array().unwrap().iter().collect();
-    for package in metadata["packages"].as_array().unwrap().iter().filter(|package| package["name"] != FOR_TESTS) {
+    for package in metadata["packages"].as_array().unwrap() {
         assert!(default.contains(&&package["id"]), "{} is not in default-members", package["name"]);
     }
 }

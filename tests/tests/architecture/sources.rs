@@ -21,7 +21,12 @@ const OF_THE_WIRE: [&str; 5] = ["contracts::", "prost::", "prost_types::", "toni
 /// Files of a service that may name them: the composition, the RPCs, the errors; and the adapters of clients, which are
 /// all that storefront has.
 const AT_THE_DOOR: [&str; 3] = ["lib.rs", "service", "error"];
-const ADAPTERS: [(&str, &[&str]); 1] = [("storefront", &["edge", "health", "web"])];
+const ADAPTERS: [(&str, &[&str]); 4] = [
+    ("cart", &["catalog"]),
+    ("checkout", &["clients"]),
+    ("payment", &["acquirer"]),
+    ("storefront", &["edge", "health", "web"]),
+];
 
 /// A Rust file by its path in the repository, with its text.
 struct Source {
