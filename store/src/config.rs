@@ -1,10 +1,9 @@
 //! Where the database is, and every limit that guards it.
 
-use std::{fmt, path::Path, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use crate::error::{Error, source};
 
@@ -180,17 +179,6 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
-}
-
-/// A file that is durable at every commit (WAL with `synchronous=FULL`) and shared between processes.
-pub(crate) fn sqlite_options(path: &Path, limits: &Limits) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(limits.busy_timeout)
-        .disable_statement_logging()
 }
 
 /// Sessions whose commits are durable, and which the server ends when their process forgets them inside a transaction:

@@ -9,8 +9,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
 use crate::database::{Connected, Database, Role};
-use crate::error::{Class, Error, because, classify, source, statement_error};
-use crate::raw::{is_timeout, timed};
+use crate::error::{Error, because, source, statement_error};
+use crate::raw::Class;
 use crate::row::{RawRow, Row};
 use crate::span;
 use crate::statement::Statement;
@@ -26,8 +26,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) async fn acquire(database: Arc<Database>, attempted: &'static str) -> Result<Self, Error> {
-        let permit = database.permit(attempted).await?;
+    pub(crate) async fn acquire(
+        database: Arc<Database>,
+        permit: OwnedSemaphorePermit,
+        attempted: &'static str,
+    ) -> Result<Self, Error> {
         let (connected, reused) = match database.take_idle() {
             Some(connected) => (connected, true),
             None => (database.connect(Role::Reader, attempted).await?, false),
@@ -46,7 +49,7 @@ impl Connection {
     ) -> Result<Vec<Row>, Error> {
         let values: Vec<Value> = values.into_iter().collect();
         let span = span::statement(self.database.target.system(), statement.name);
-        let rows = self.run(statement, &values, &span).instrument(span.clone()).await?;
+        let rows = self.run(statement, values, &span).instrument(span.clone()).await?;
         Ok(rows.into_iter().map(|raw| Row { statement: statement.name, raw }).collect())
     }
 
@@ -78,7 +81,7 @@ impl Connection {
     async fn run(
         &mut self,
         statement: &Statement,
-        values: &[Value],
+        values: Vec<Value>,
         span: &tracing::Span,
     ) -> Result<Vec<RawRow>, Error> {
         loop {
@@ -90,7 +93,7 @@ impl Connection {
             };
             self.database.sends();
             let limit = self.database.limits.statement_timeout;
-            let error = match timed(limit, connected.raw.fetch_all(statement, values)).await {
+            let error = match connected.raw.fetch_all(statement, values.clone(), limit).await {
                 Ok(rows) => {
                     self.connected = Some(connected);
                     self.reused = false;
@@ -99,13 +102,13 @@ impl Connection {
                 Err(error) => error,
             };
             span::failed(span, &error);
-            if classify(&error) != Class::Lost {
+            if error.class() != Class::Lost {
                 self.connected = Some(connected);
                 return Err(statement_error(statement.name, error));
             }
             self.database.connection_lost();
             // A read can be sent again; one that got no answer in time would only wait once more.
-            if !self.reused || is_timeout(&error) {
+            if !self.reused || error.is_timeout() {
                 return Err(Error::Unavailable { attempted: statement.name, source: source(error) });
             }
             self.reused = false;

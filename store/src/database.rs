@@ -11,16 +11,20 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::config::{Config, Limits, Target, postgres_options, sqlite_options};
-use crate::error::{Class, Error, because, classify, source};
+use crate::config::{Config, Limits, Target, postgres_options};
+use crate::error::{Error, because, source};
 use crate::file::Identity;
 use crate::health::Health;
-use crate::raw::{Raw, timed};
+use crate::raw::{Access, Class, DriverError, Embedded, Place, Raw, timed};
 
 /// What a connection may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
+    /// On a thread that may wait.
     Reader,
+    /// As a reader, beside others on their thread.
+    Poller,
+    /// On a thread that may wait.
     Writer,
     /// A step of a migration may take as long as it takes.
     Migrator,
@@ -126,7 +130,7 @@ impl Database {
     pub(crate) async fn connect(&self, role: Role, attempted: &'static str) -> Result<Connected, Error> {
         self.admit(attempted)?;
         self.dial(role).await.map_err(|error| {
-            let class = classify(&error);
+            let class = error.class();
             let source = source(error);
             match class {
                 // The server has no room for one more connection; those it has still work.
@@ -145,7 +149,7 @@ impl Database {
     }
 
     /// Connects, whatever the breaker says.
-    pub(crate) async fn dial(&self, role: Role) -> Result<Connected, sqlx::Error> {
+    pub(crate) async fn dial(&self, role: Role) -> Result<Connected, DriverError> {
         let generation = self.generation.load(Ordering::Acquire);
         let raw = timed(self.limits.acquire_timeout, self.establish(role)).await?;
         Ok(Connected { raw, generation })
@@ -210,17 +214,20 @@ impl Database {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    async fn establish(&self, role: Role) -> Result<Raw, sqlx::Error> {
+    async fn establish(&self, role: Role) -> Result<Raw, DriverError> {
         match &self.target {
             Target::Sqlite { path } => {
-                // An empty file in the place of one that was removed would pass for the database.
-                let options = sqlite_options(path, &self.limits).create_if_missing(role == Role::Migrator);
-                let options = if role == Role::Reader { options.pragma("query_only", "ON") } else { options };
-                Ok(Raw::Sqlite(options.connect().await?))
+                let (access, place) = match role {
+                    Role::Reader => (Access::Read, Place::Here),
+                    Role::Poller => (Access::Read, Place::Elsewhere),
+                    Role::Writer => (Access::Write, Place::Here),
+                    Role::Migrator => (Access::Create, Place::Elsewhere),
+                };
+                Ok(Raw::Sqlite(Embedded::open(path, access, place, &self.limits).await?))
             }
             Target::Postgres { options } => {
                 let options = match role {
-                    Role::Reader => {
+                    Role::Reader | Role::Poller => {
                         postgres_options(options, &self.limits).options([("default_transaction_read_only", "on")])
                     }
                     Role::Writer => postgres_options(options, &self.limits),

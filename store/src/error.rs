@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::raw::{Class, DriverError};
+
 /// A cause, shared by every call that it failed.
 pub type Source = Arc<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -124,7 +126,7 @@ impl Error {
     /// True if a statement or a unit of this caller's own was given up because it took too long.
     pub(crate) fn is_too_slow(&self) -> bool {
         let Self::Unavailable { source, .. } = self else { return false };
-        source.is::<TooSlow>() || source.downcast_ref::<sqlx::Error>().is_some_and(crate::raw::is_timeout)
+        source.is::<TooSlow>() || source.downcast_ref().is_some_and(DriverError::is_timeout)
     }
 
     /// The error with its causes in one line, for a log.
@@ -143,24 +145,6 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// What an error means for the connection and the transaction it happened on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The connection is of no use any more.
-    Lost,
-    /// The transaction as a whole was in another's way (deadlock, serialization): run it again.
-    Contended,
-    /// Another process holds SQLite's write lock, the server has no room for a connection.
-    Busy,
-    /// The disk or the memory is full. SQLite may have undone the whole transaction.
-    Full,
-    Unique,
-    Constraint,
-    Corrupt,
-    /// The statement is wrong.
-    Mistake,
 }
 
 /// Shares a cause.
@@ -182,28 +166,9 @@ pub(crate) fn because(sentence: impl Into<String>) -> Source {
     source(Because(sentence.into()))
 }
 
-/// Sorts a driver's error.
-pub(crate) fn classify(error: &sqlx::Error) -> Class {
-    match error {
-        sqlx::Error::Database(database) => match database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
-            Some(postgres) => classify_sqlstate(postgres.code()),
-            None => classify_sqlite(database.code().and_then(|code| code.parse().ok()).unwrap_or_default()),
-        },
-        // A protocol error means that the two ends no longer agree about where they are.
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => Class::Lost,
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => Class::Corrupt,
-        _ => Class::Mistake,
-    }
-}
-
 /// Makes an error of a statement that failed on a connection that still works.
-pub(crate) fn statement_error(attempted: &'static str, error: sqlx::Error) -> Error {
-    let class = classify(&error);
+pub(crate) fn statement_error(attempted: &'static str, error: DriverError) -> Error {
+    let class = error.class();
     let cause = source(error);
     match class {
         Class::Lost => Error::Unavailable { attempted, source: cause },
@@ -213,47 +178,5 @@ pub(crate) fn statement_error(attempted: &'static str, error: sqlx::Error) -> Er
         Class::Constraint => Error::Violation { attempted, source: cause },
         Class::Corrupt => Error::Corrupt { attempted, what: "the database", source: cause },
         Class::Mistake => Error::Internal { attempted, source: cause },
-    }
-}
-
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-fn classify_sqlstate(code: &str) -> Class {
-    match code {
-        "40P01" | "40001" => Class::Contended,
-        "23505" => Class::Unique,
-        "XX001" | "XX002" => Class::Corrupt,
-        // Shut down, crashed, starting up; ended for idling in a transaction; a replica that was a primary until now.
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" => Class::Lost,
-        // A statement took too long, or waited too long for a lock.
-        "57014" | "55P03" => Class::Busy,
-        "53100" | "53200" => Class::Full,
-        _ => match code.get(..2) {
-            Some("08") => Class::Lost,
-            Some("23") => Class::Constraint,
-            Some("53") => Class::Busy,
-            _ => Class::Mistake,
-        },
-    }
-}
-
-/// <https://www.sqlite.org/rescode.html>; the low byte is the primary code.
-fn classify_sqlite(code: u32) -> Class {
-    const CONSTRAINT_PRIMARYKEY: u32 = 1555;
-    const CONSTRAINT_UNIQUE: u32 = 2067;
-    const CONSTRAINT_ROWID: u32 = 2579;
-    match code {
-        CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE | CONSTRAINT_ROWID => Class::Unique,
-        _ => match code & 0xff {
-            // BUSY, LOCKED.
-            5 | 6 => Class::Busy,
-            // NOMEM, FULL.
-            7 | 13 => Class::Full,
-            // READONLY, IOERR, CANTOPEN: the file was moved away, or the disk is failing.
-            8 | 10 | 14 => Class::Lost,
-            // CORRUPT, NOTADB.
-            11 | 26 => Class::Corrupt,
-            19 => Class::Constraint,
-            _ => Class::Mistake,
-        },
     }
 }

@@ -11,11 +11,11 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Target;
 use crate::database::{Connected, Database, Role};
-use crate::error::{Class, Error, Source, because, classify, source};
+use crate::error::{Error, Source, because, source};
 use crate::event::HEAD;
 use crate::health::Health;
 use crate::migration::{self, Failure, Migration, lock_file};
-use crate::raw::{Raw, is_timeout, timed};
+use crate::raw::{Class, DriverError};
 use crate::row::{RawRow, Row};
 use crate::transaction::now_us;
 
@@ -128,19 +128,19 @@ impl Keeper {
         loop {
             let mut connected = match self.connected.take() {
                 Some(connected) if self.database.is_current(connected.generation) => connected,
-                _ => self.dial(Role::Reader).await?,
+                _ => self.dial(Role::Poller).await?,
             };
             let known = *self.database.head.borrow();
             // A poll that waits longer than a probe would is as good as lost; readiness promises to notice within 5 s.
             let limit = self.database.limits.probe_interval * 4;
-            match timed(limit, connected.raw.fetch_all(&HEAD, &[])).await {
+            match connected.raw.fetch_all(&HEAD, Vec::new(), limit).await {
                 Ok(rows) => {
                     self.note(rows, known)?;
                     self.connected = Some(connected);
                     return Ok(());
                 }
                 // A server that was restarted accepts a new connection at once.
-                Err(error) if !replaced && classify(&error) == Class::Lost => {
+                Err(error) if !replaced && error.class() == Class::Lost => {
                     self.database.connection_lost();
                     tracing::info!(database = %self.database.target, %error, "connection lost");
                     replaced = true;
@@ -199,8 +199,7 @@ impl Keeper {
         };
         let Connected { mut raw, .. } = self.dial(Role::Migrator).await?;
         let migrated = migration::migrate(&mut raw, self.migrations).await.map_err(Trouble::Schema);
-        // Closed rather than dropped: the server then lets go of the migration lock before anything else happens.
-        close(raw).await;
+        raw.close().await;
         migrated
     }
 
@@ -221,10 +220,10 @@ impl Keeper {
 }
 
 /// Waiting mends no wrong password, missing database or table, or refused setting; it mends a server that is starting.
-fn trouble(error: sqlx::Error) -> Trouble {
-    let passes = matches!(classify(&error), Class::Lost | Class::Busy | Class::Full);
-    let misconfigured = matches!(error, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_));
-    let slow = is_timeout(&error);
+fn trouble(error: DriverError) -> Trouble {
+    let passes = matches!(error.class(), Class::Lost | Class::Busy | Class::Full);
+    let misconfigured = matches!(error, DriverError::Postgres(sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)));
+    let slow = error.is_timeout();
     let source = source(error);
     match (slow, passes && !misconfigured) {
         (true, _) => Trouble::Slow(source),
@@ -237,15 +236,4 @@ fn trouble(error: sqlx::Error) -> Trouble {
 pub(crate) async fn ended(stopped: &mut watch::Receiver<bool>) {
     // An error says that the store is gone, which is an end as well.
     drop(stopped.wait_for(|stop| *stop).await);
-}
-
-async fn close(raw: Raw) {
-    use sqlx::Connection as _;
-    let closed = match raw {
-        Raw::Sqlite(connection) => connection.close().await,
-        Raw::Postgres(connection) => connection.close().await,
-    };
-    if let Err(error) = closed {
-        tracing::debug!(%error, "connection ended before it was closed");
-    }
 }

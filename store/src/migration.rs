@@ -5,12 +5,13 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migrate, MigrateError, MigrationType, Migrator};
 
-use crate::error::{Class, classify, source};
-use crate::raw::Raw;
+use crate::error::source;
+use crate::raw::{Class, Raw, classify_sqlx};
 use crate::statement::{Dialect, Statement};
 use crate::{Source, Value};
 
@@ -48,6 +49,9 @@ const STORE: &[Migration] = &[
     },
 ];
 
+/// A step may take as long as it takes: whole tables are rewritten.
+pub(crate) const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The feed's name is made once; cursors carry it, so that one of another database is refused.
 const NAME_FEED: Statement = Statement::new(
     "INSERT store_feed",
@@ -67,7 +71,7 @@ pub(crate) async fn migrate(raw: &mut Raw, service: &[Migration]) -> Result<(), 
     run(raw, STORE_TABLE, STORE).await?;
     run(raw, SERVICE_TABLE, service).await?;
     let feed = Value::from(uuid::Uuid::new_v4().simple().to_string());
-    raw.execute(&NAME_FEED, &[feed]).await.map_err(|error| Failure::from(MigrateError::from(error)))?;
+    raw.execute(&NAME_FEED, vec![feed], UNLIMITED).await.map_err(|error| failure(error.class(), source(error)))?;
     Ok(())
 }
 
@@ -113,12 +117,19 @@ async fn apply<C: Migrate>(
 
 impl From<MigrateError> for Failure {
     fn from(error: MigrateError) -> Self {
-        let lost = match &error {
-            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
-                matches!(classify(cause), Class::Lost | Class::Busy | Class::Full)
-            }
-            _ => false,
+        let class = match &error {
+            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => classify_sqlx(cause),
+            _ => Class::Mistake,
         };
-        if lost { Self::Lost(source(error)) } else { Self::Wrong(source(error)) }
+        failure(class, source(error))
+    }
+}
+
+fn failure(class: Class, source: Source) -> Failure {
+    match class {
+        Class::Lost | Class::Busy | Class::Full => Failure::Lost(source),
+        Class::Contended | Class::Unique | Class::Constraint | Class::Corrupt | Class::Mistake => {
+            Failure::Wrong(source)
+        }
     }
 }

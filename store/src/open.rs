@@ -8,10 +8,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::connection::Connection;
 use crate::database::Database;
-use crate::error::{Error, because};
+use crate::error::{Error, because, source};
 use crate::feed::Shared;
 use crate::health::Health;
 use crate::keeper::Keeper;
@@ -71,10 +71,7 @@ impl Store {
 
         let (done, writer_done) = watch::channel(());
         let writer = Writer::new(Arc::clone(&database), jobs, stopped);
-        background.spawn(async move {
-            writer.run().await;
-            drop(done);
-        });
+        start_writer(writer, &database.target, &background, done)?;
         let feed = Arc::new(Shared::new(&database.limits));
         let inner = Inner { database, queue, background, stop, writer_done, feed };
         let store = Self { inner: Arc::new(inner) };
@@ -83,7 +80,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Lends a connection that reads, on the background runtime. A caller that gives up does not stop it.
+    /// Lends a connection that reads, on the background runtime (SQLite: on a thread of its blocking pool). A caller that gives up does not stop it.
     ///
     /// # Errors
     /// What `run` returns; [`Error::Unavailable`] at once while the database is away; [`Error::Overloaded`] when no
@@ -97,11 +94,19 @@ impl Store {
     {
         let database = Arc::clone(&self.inner.database);
         database.admit(name)?;
+        let permit = database.permit(name).await?;
+        let may_wait = matches!(database.target, Target::Sqlite { .. });
         let work = async move {
-            let connection = Connection::acquire(database, name).await?;
+            let connection = Connection::acquire(database, permit, name).await?;
             run(connection).await
         };
-        let done = self.inner.background.spawn(work.instrument(span::read(name))).await;
+        let work = work.instrument(span::read(name));
+        let background = self.inner.background.clone();
+        let done = if may_wait {
+            self.inner.background.spawn_blocking(move || background.block_on(work)).await
+        } else {
+            background.spawn(work).await
+        };
         done.unwrap_or_else(|error| Err(panicked(name, &error).into()))
     }
 
@@ -198,6 +203,24 @@ impl Weak {
     pub(crate) fn upgrade(&self) -> Option<Store> {
         self.0.upgrade().map(|inner| Store { inner })
     }
+}
+
+/// PostgreSQL's writer waits for its server beside others; SQLite's works, and waits for the disk, on a thread of its own.
+fn start_writer(writer: Writer, target: &Target, background: &Handle, done: watch::Sender<()>) -> Result<(), Error> {
+    let work = async move {
+        writer.run().await;
+        drop(done);
+    };
+    match target {
+        Target::Postgres { .. } => drop(background.spawn(work)),
+        Target::Sqlite { .. } => {
+            let runtime = background.clone();
+            let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
+            let started = thread.spawn(move || runtime.block_on(work));
+            started.map_err(|error| Error::Open { target: target.to_string(), source: source(error) })?;
+        }
+    }
+    Ok(())
 }
 
 fn panicked(attempted: &'static str, error: &tokio::task::JoinError) -> Error {

@@ -1,88 +1,98 @@
 //! The two drivers behind one face.
+//!
+//! Whatever takes longer than its limit is ended. Its connection is then in an unknown state and of no more use.
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Postgres, SqlSafeStr, Sqlite};
+use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::row::RawRow;
 use crate::statement::Statement;
 use crate::value::Value;
 
+mod error;
+mod migrate;
+mod sqlite;
+
+pub(crate) use error::{Class, DriverError, classify_sqlx};
+pub(crate) use sqlite::{Access, Embedded, Place};
+
 /// A connection of either driver.
 #[derive(Debug)]
 pub(crate) enum Raw {
-    Sqlite(SqliteConnection),
+    Sqlite(Embedded),
     Postgres(PgConnection),
 }
 
 impl Raw {
-    pub(crate) async fn execute(&mut self, statement: &Statement, values: &[Value]) -> Result<u64, sqlx::Error> {
+    pub(crate) async fn execute(
+        &mut self,
+        statement: &Statement,
+        values: Vec<Value>,
+        limit: Duration,
+    ) -> Result<u64, DriverError> {
         match self {
-            Self::Sqlite(c) => Ok(sqlite(statement, values).execute(c).await?.rows_affected()),
-            Self::Postgres(c) => Ok(postgres(statement, values).execute(c).await?.rows_affected()),
+            Self::Sqlite(c) => c.execute(statement, values, limit).await,
+            Self::Postgres(c) => Ok(timed(limit, postgres(statement, values).execute(c)).await?.rows_affected()),
         }
     }
 
     pub(crate) async fn fetch_all(
         &mut self,
         statement: &Statement,
-        values: &[Value],
-    ) -> Result<Vec<RawRow>, sqlx::Error> {
+        values: Vec<Value>,
+        limit: Duration,
+    ) -> Result<Vec<RawRow>, DriverError> {
         match self {
             Self::Sqlite(c) => {
-                Ok(sqlite(statement, values).fetch_all(c).await?.into_iter().map(RawRow::Sqlite).collect())
+                Ok(c.fetch_all(statement, values, limit).await?.into_iter().map(RawRow::Sqlite).collect())
             }
             Self::Postgres(c) => {
-                Ok(postgres(statement, values).fetch_all(c).await?.into_iter().map(RawRow::Postgres).collect())
+                let rows = timed(limit, postgres(statement, values).fetch_all(c)).await?;
+                Ok(rows.into_iter().map(RawRow::Postgres).collect())
             }
         }
     }
 
-    /// Runs several statements in one exchange, without values and without an answer.
-    pub(crate) async fn script(&mut self, sql: impl SqlSafeStr) -> Result<(), sqlx::Error> {
+    /// Runs several statements in one exchange, without values and without an answer. The text is made of constants and numbers.
+    pub(crate) async fn script(&mut self, sql: &str, limit: Duration) -> Result<(), DriverError> {
         match self {
-            Self::Sqlite(c) => sqlx::raw_sql(sql).execute(c).await.map(drop),
-            Self::Postgres(c) => sqlx::raw_sql(sql).execute(c).await.map(drop),
+            Self::Sqlite(c) => c.script(sql, limit).await,
+            Self::Postgres(c) => timed(limit, sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(c)).await.map(drop),
+        }
+    }
+
+    /// Closed rather than dropped: the server then lets go of this session's locks before anything else happens.
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => {
+                if let Err(error) = sqlx::Connection::close(connection).await {
+                    tracing::debug!(%error, "connection ended before it was closed");
+                }
+            }
         }
     }
 }
 
-/// Ends what takes too long. Its connection is then in an unknown state and of no more use.
-pub(crate) async fn timed<T>(
+/// Ends what takes too long.
+pub(crate) async fn timed<T, E: Into<DriverError>>(
     limit: Duration,
-    statement: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    match tokio::time::timeout(limit, statement).await {
-        Ok(answer) => answer,
-        Err(_) => Err(sqlx::Error::Io(std::io::Error::new(
-            std::io::ErrorKind::TimedOut,
-            format!("no answer within {} ms", limit.as_millis()),
-        ))),
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, DriverError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_elapsed) => Err(DriverError::TimedOut(limit)),
     }
 }
 
-/// True if [`timed`] gave up.
-pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
-}
-
-fn sqlite<'q>(statement: &Statement, values: &[Value]) -> Query<'q, Sqlite, SqliteArguments> {
-    values.iter().fold(sqlx::query(statement.sql.sqlite), |query, value| match value {
-        Value::Integer(value) => query.bind(*value),
-        Value::Text(value) => query.bind(value.as_deref()),
-        Value::Bytes(value) => query.bind(value.as_deref()),
-        Value::Float(value) => query.bind(*value),
-    })
-}
-
-fn postgres<'q>(statement: &Statement, values: &[Value]) -> Query<'q, Postgres, PgArguments> {
-    values.iter().fold(sqlx::query(statement.sql.postgres), |query, value| match value {
-        Value::Integer(value) => query.bind(*value),
-        Value::Text(value) => query.bind(value.as_deref()),
-        Value::Bytes(value) => query.bind(value.as_deref()),
-        Value::Float(value) => query.bind(*value),
+fn postgres<'q>(statement: &Statement, values: Vec<Value>) -> Query<'q, Postgres, PgArguments> {
+    values.into_iter().fold(sqlx::query(statement.sql.postgres), |query, value| match value {
+        Value::Integer(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
+        Value::Float(value) => query.bind(value),
     })
 }

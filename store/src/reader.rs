@@ -6,11 +6,10 @@
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::config::{Config, Limits, Target, postgres_options};
 use crate::error::{Error, because, source, statement_error};
-use crate::raw::{Raw, timed};
+use crate::raw::{Access, DriverError, Embedded, Place, Raw, timed};
 use crate::row::Row;
 use crate::statement::Statement;
 use crate::value::Value;
@@ -97,7 +96,7 @@ impl Reader {
         let Some(mut raw) = self.raw.take() else {
             return Err(Error::Unavailable { attempted: statement.name, source: because("the connection was lost") });
         };
-        let rows = timed(STATEMENT_MAX, raw.fetch_all(statement, &values)).await;
+        let rows = raw.fetch_all(statement, values, STATEMENT_MAX).await;
         let rows = rows.map_err(|error| statement_error(statement.name, error))?;
         self.raw = Some(raw);
         Ok(rows.into_iter().map(|raw| Row { statement: statement.name, raw }).collect())
@@ -110,17 +109,11 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-async fn connect(target: &Target) -> Result<Raw, sqlx::Error> {
+async fn connect(target: &Target) -> Result<Raw, DriverError> {
     match target {
         Target::Sqlite { path } => {
-            // No journal mode: whoever owns the file has chosen it, and choosing is writing.
-            let options = SqliteConnectOptions::new()
-                .filename(path)
-                .read_only(true)
-                .busy_timeout(Limits::default().busy_timeout)
-                .pragma("query_only", "ON")
-                .disable_statement_logging();
-            Ok(Raw::Sqlite(options.connect().await?))
+            let opened = Embedded::open(path, Access::Look, Place::Elsewhere, &Limits::default()).await?;
+            Ok(Raw::Sqlite(opened))
         }
         Target::Postgres { options } => {
             let limits = Limits { statement_timeout: STATEMENT_MAX, ..Limits::default() };

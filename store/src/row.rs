@@ -1,5 +1,8 @@
 //! A row of an answer, read by column name.
 
+use std::sync::Arc;
+
+use rusqlite::types::ValueRef;
 use sqlx::Row as _;
 
 use crate::error::{Error, because, source};
@@ -11,8 +14,83 @@ pub struct Row {
 }
 
 pub(crate) enum RawRow {
-    Sqlite(sqlx::sqlite::SqliteRow),
+    Sqlite(SqliteRow),
     Postgres(sqlx::postgres::PgRow),
+}
+
+/// SQLite's row, as its own values: what a column is read as decides whether it fits.
+pub(crate) struct SqliteRow {
+    pub(crate) columns: Arc<[Box<str>]>,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// A value of SQLite's. Text is bytes until it is read.
+pub(crate) enum Cell {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Vec<u8>),
+    Blob(Vec<u8>),
+}
+
+impl From<ValueRef<'_>> for Cell {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(value) => Self::Integer(value),
+            ValueRef::Real(value) => Self::Real(value),
+            ValueRef::Text(bytes) => Self::Text(bytes.to_vec()),
+            ValueRef::Blob(bytes) => Self::Blob(bytes.to_vec()),
+        }
+    }
+}
+
+impl Cell {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Integer(_) => "INTEGER",
+            Self::Real(_) => "REAL",
+            Self::Text(_) => "TEXT",
+            Self::Blob(_) => "BLOB",
+        }
+    }
+}
+
+impl SqliteRow {
+    fn get<T: FromCell>(&self, column: &str) -> Result<Option<T>, String> {
+        let index = self.columns.iter().position(|name| **name == *column);
+        match index.and_then(|index| self.cells.get(index)) {
+            None => Err("there is no such column".to_owned()),
+            Some(Cell::Null) => Ok(None),
+            Some(cell) => T::from_cell(cell).map(Some),
+        }
+    }
+}
+
+/// What a value of SQLite's is, without a conversion that could lose anything.
+trait FromCell: Sized {
+    fn from_cell(cell: &Cell) -> Result<Self, String>;
+}
+
+macro_rules! from_cell {
+    ($($type:ty: $expected:literal, $pattern:pat => $value:expr;)*) => {$(
+        impl FromCell for $type {
+            fn from_cell(cell: &Cell) -> Result<Self, String> {
+                match cell {
+                    $pattern => $value,
+                    other => Err(format!("it is {} where {} is expected", other.kind(), $expected)),
+                }
+            }
+        }
+    )*};
+}
+
+from_cell! {
+    i64: "INTEGER", Cell::Integer(value) => Ok(*value);
+    f64: "REAL", Cell::Real(value) => Ok(*value);
+    Vec<u8>: "BLOB", Cell::Blob(bytes) => Ok(bytes.clone());
+    String: "TEXT", Cell::Text(bytes) => String::from_utf8(bytes.clone()).map_err(|error| error.to_string());
 }
 
 /// What a column can be read as: `i64`, `u64` and `u32` (checked), `bool`, `f64`, `String`, `Vec<u8>`, and `Option`s of them.
@@ -67,10 +145,9 @@ macro_rules! driver_column {
         impl Column for $type {
             fn read(row: &Row, column: &'static str) -> Result<Option<Self>, Error> {
                 match &row.raw {
-                    RawRow::Sqlite(raw) => raw.try_get(column),
-                    RawRow::Postgres(raw) => raw.try_get(column),
+                    RawRow::Sqlite(raw) => raw.get(column).map_err(|found| row.corrupt(column, because(found))),
+                    RawRow::Postgres(raw) => raw.try_get(column).map_err(|error| row.corrupt(column, source(error))),
                 }
-                .map_err(|error| row.corrupt(column, source(error)))
             }
         }
     )*};

@@ -5,6 +5,8 @@
 
 use tracing::{Span, field::Empty, info_span};
 
+use crate::raw::DriverError;
+
 /// One statement, as the client of the database.
 pub(crate) fn statement(system: &'static str, name: &'static str) -> Span {
     let (operation, collection) = name.split_once(' ').unwrap_or((name, ""));
@@ -32,13 +34,13 @@ pub(crate) fn unit(name: &'static str) -> Span {
 }
 
 /// Marks a statement as failed with the driver's kind of error.
-pub(crate) fn failed(span: &Span, error: &sqlx::Error) {
+pub(crate) fn failed(span: &Span, error: &DriverError) {
     if span.is_disabled() {
         return;
     }
     span.record("otel.status_code", "ERROR");
-    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
-        Some(code) => span.record("error.type", code.as_ref()),
+    match error.code() {
+        Some(code) => span.record("error.type", code),
         None => span.record("error.type", "connection"),
     };
 }

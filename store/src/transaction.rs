@@ -8,9 +8,9 @@ use tracing::Instrument as _;
 
 use crate::Source;
 use crate::database::Database;
-use crate::error::{Class, Error, because, classify, source, statement_error};
+use crate::error::{Error, because, source, statement_error};
 use crate::event::{NEXT_REVISION, NEXT_REVISIONS, NewEvent, OutboxRow};
-use crate::raw::{Raw, is_timeout, timed};
+use crate::raw::{Class, DriverError, Raw};
 use crate::request::{FIND, Keep, REMEMBER, Request};
 use crate::row::{RawRow, Row};
 use crate::span;
@@ -62,7 +62,7 @@ impl Transaction {
     ) -> Result<u64, Error> {
         let values: Vec<Value> = values.into_iter().collect();
         let (mut raw, span) = self.take(statement)?;
-        let answer = timed(self.limit(), raw.execute(statement, &values)).instrument(span.clone()).await;
+        let answer = raw.execute(statement, values, self.limit()).instrument(span.clone()).await;
         self.settle(statement, raw, &span, answer)
     }
 
@@ -77,7 +77,7 @@ impl Transaction {
     ) -> Result<Vec<Row>, Error> {
         let values: Vec<Value> = values.into_iter().collect();
         let (mut raw, span) = self.take(statement)?;
-        let answer = timed(self.limit(), raw.fetch_all(statement, &values)).instrument(span.clone()).await;
+        let answer = raw.fetch_all(statement, values, self.limit()).instrument(span.clone()).await;
         let rows: Vec<RawRow> = self.settle(statement, raw, &span, answer)?;
         Ok(rows.into_iter().map(|raw| Row { statement: statement.name, raw }).collect())
     }
@@ -231,7 +231,7 @@ impl Transaction {
         statement: &Statement,
         raw: Raw,
         span: &tracing::Span,
-        answer: Result<T, sqlx::Error>,
+        answer: Result<T, DriverError>,
     ) -> Result<T, Error> {
         let error = match answer {
             Ok(answer) => {
@@ -242,9 +242,9 @@ impl Transaction {
         };
         span::failed(span, &error);
         let attempted = statement.name;
-        match classify(&error) {
+        match error.class() {
             Class::Lost => {
-                let fault = if is_timeout(&error) { Fault::Slow } else { Fault::Lost };
+                let fault = if error.is_timeout() { Fault::Slow } else { Fault::Lost };
                 let source = source(error);
                 self.fault = Some(fault(Arc::clone(&source)));
                 Err(Error::Unavailable { attempted, source })

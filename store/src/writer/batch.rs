@@ -12,14 +12,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use sqlx::AssertSqlSafe;
 use tokio::time::{Instant, timeout};
 
 use crate::config::Target;
 use crate::database::Database;
-use crate::error::{Class, Error, Source, TooSlow, because, classify, source, statement_error};
+use crate::error::{Error, Source, TooSlow, because, source, statement_error};
 use crate::event::{self, INSERT_EVENTS, LOCK_OUTBOX};
-use crate::raw::{Raw, timed};
+use crate::raw::{Class, DriverError, Raw};
 use crate::row::Row;
 use crate::transaction::{self, Transaction};
 
@@ -144,10 +143,9 @@ impl Batch {
 
     async fn start(&mut self, script: String) -> Result<(), Fault> {
         let limit = self.limit();
-        // The text is made of numbers and constants.
-        match timed(limit, self.raw()?.script(AssertSqlSafe(script))).await {
+        match self.raw()?.script(&script, limit).await {
             Ok(()) => Ok(()),
-            Err(error) if classify(&error) == Class::Busy => {
+            Err(error) if error.class() == Class::Busy => {
                 self.rollback().await?;
                 Err(Fault::Refused(Error::Overloaded { attempted: "BEGIN", limit: "wait for another writer" }))
             }
@@ -202,7 +200,7 @@ impl Batch {
             Fault::Refused(Error::Internal { attempted: INSERT_EVENTS.name, source: source(error) })
         })?;
         let limit = self.limit();
-        let rows = match timed(limit, self.raw()?.fetch_all(&INSERT_EVENTS, &values)).await {
+        let rows = match self.raw()?.fetch_all(&INSERT_EVENTS, values.into(), limit).await {
             Ok(rows) => rows,
             Err(error) => return Err(self.failed(INSERT_EVENTS.name, error).await),
         };
@@ -217,8 +215,8 @@ impl Batch {
     /// From the moment it is sent until it is answered, nobody knows.
     async fn commit(&mut self) -> Result<(), Fault> {
         let limit = self.limit();
-        let Err(error) = timed(limit, self.raw()?.script("COMMIT")).await else { return Ok(()) };
-        match classify(&error) {
+        let Err(error) = self.raw()?.script("COMMIT", limit).await else { return Ok(()) };
+        match error.class() {
             // A constraint that is checked at the end, a serialization failure, a full disk: said so, and rolled back.
             Class::Unique | Class::Constraint | Class::Contended | Class::Full => {
                 Err(self.failed("COMMIT", error).await)
@@ -232,15 +230,15 @@ impl Batch {
 
     async fn script(&mut self, sql: &'static str) -> Result<(), Fault> {
         let limit = self.limit();
-        match timed(limit, self.raw()?.script(sql)).await {
+        match self.raw()?.script(sql, limit).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.failed(sql, error).await),
         }
     }
 
     /// Undoes the transaction after one of the batch's own statements failed.
-    async fn failed(&mut self, attempted: &'static str, error: sqlx::Error) -> Fault {
-        let class = classify(&error);
+    async fn failed(&mut self, attempted: &'static str, error: DriverError) -> Fault {
+        let class = error.class();
         if class == Class::Lost {
             self.tx.raw = None;
             return Fault::Lost { source: source(error), culprit: None };
@@ -254,10 +252,10 @@ impl Batch {
 
     async fn rollback(&mut self) -> Result<(), Fault> {
         let limit = self.limit();
-        match timed(limit, self.raw()?.script("ROLLBACK")).await {
+        match self.raw()?.script("ROLLBACK", limit).await {
             Ok(()) => Ok(()),
             // SQLite has rolled back by itself, or never began.
-            Err(error) if classify(&error) == Class::Mistake => Ok(()),
+            Err(error) if error.class() == Class::Mistake => Ok(()),
             Err(error) => {
                 self.tx.raw = None;
                 Err(Fault::Lost { source: source(error), culprit: None })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use store::{Error, Health, Statement, Store};
+use store::{Dialect, Error, Health, Statement, Store};
 use tokio::time::timeout;
 
 use crate::harness::{Db, INSERT, Insert, Refusal, SCHEMA, count, number, on_both_databases, open, unit};
@@ -17,6 +17,7 @@ on_both_databases! {
     another_database_in_its_place_is_unusable_until_the_right_one_is_back,
     a_database_that_lost_commits_is_unusable,
     a_unit_that_takes_too_long_runs_once_and_takes_nobody_along,
+    a_read_that_takes_too_long_is_given_up,
 }
 
 async fn becomes(store: &Store, wanted: fn(&Health) -> bool) -> String {
@@ -67,37 +68,53 @@ async fn a_database_that_lost_commits_is_unusable(db: Db) {
     started_again.write(Insert("lost".to_owned())).await.unwrap();
 }
 
+const ENDLESS: Statement = Statement::dialect(
+    "SELECT endless",
+    Dialect {
+        sqlite: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) AS n FROM n",
+        postgres: "SELECT pg_sleep(20)::text AS slept",
+    },
+);
+
 async fn a_unit_that_takes_too_long_runs_once_and_takes_nobody_along(db: Db) {
-    const SLEEP: Statement = Statement::new("SELECT pg_sleep", "SELECT pg_sleep(2)::text AS slept");
     let store = db.open_with(|limits| limits.statement_timeout = Duration::from_millis(300)).await;
-    let runs = Arc::new(AtomicU32::new(0));
-    let is_postgres = db.is_postgres();
-    let slow = unit("slow", {
-        let runs = Arc::clone(&runs);
-        move |tx| {
-            runs.fetch_add(1, Ordering::Relaxed);
-            async move {
-                tx.execute(&INSERT, ["slow".into(), 1_i64.into()]).await?;
-                if is_postgres {
-                    tx.fetch_all(&SLEEP, []).await?;
-                } else {
-                    std::future::pending::<()>().await;
+    for (what, in_a_statement) in [("statement", true), ("unit", false)] {
+        let runs = Arc::new(AtomicU32::new(0));
+        let slow = unit("slow", {
+            let runs = Arc::clone(&runs);
+            move |tx| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    tx.execute(&INSERT, ["slow".into(), 1_i64.into()]).await?;
+                    if in_a_statement {
+                        tx.fetch_all(&ENDLESS, []).await?;
+                    } else {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(())
                 }
-                Ok(())
+                .boxed()
             }
-            .boxed()
-        }
-    });
-    let (slow, before, behind) = tokio::join!(
-        store.write(slow),
-        store.write(Insert("before".to_owned())),
-        store.write(Insert("behind".to_owned()))
-    );
-    assert!(matches!(slow, Err(Refusal::Store(Error::Unavailable { .. }))), "{slow:?}");
-    before.unwrap();
-    behind.unwrap();
-    assert_eq!(runs.load(Ordering::Relaxed), 1);
-    assert_eq!((count(&store).await, number(&store, "slow").await), (2, None));
+        });
+        let (slow, before, behind) = tokio::join!(
+            store.write(slow),
+            store.write(Insert(format!("before {what}"))),
+            store.write(Insert(format!("behind {what}")))
+        );
+        assert!(matches!(slow, Err(Refusal::Store(Error::Unavailable { .. }))), "{what}: {slow:?}");
+        before.unwrap();
+        behind.unwrap();
+        assert_eq!(runs.load(Ordering::Relaxed), 1, "{what}");
+    }
+    assert_eq!((count(&store).await, number(&store, "slow").await), (4, None));
+}
+
+async fn a_read_that_takes_too_long_is_given_up(db: Db) {
+    let store = db.open_with(|limits| limits.statement_timeout = Duration::from_millis(300)).await;
+    let endless = store.read("Endless", |mut c| async move { c.fetch_all(&ENDLESS, []).await });
+    assert!(matches!(endless.await, Err(Error::Unavailable { .. })));
+    store.write(Insert("after".to_owned())).await.unwrap();
+    assert_eq!(count(&store).await, 1);
 }
 
 fn path(db: &Db) -> PathBuf {

@@ -105,11 +105,11 @@ impl Db {
         self.connect().await.unwrap()
     }
 
-    pub(crate) async fn connect(&self) -> Result<Stranger, sqlx::Error> {
+    pub(crate) async fn connect(&self) -> anyhow::Result<Stranger> {
         match self.url.strip_prefix("sqlite:") {
             Some(path) => {
-                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-                Ok(Stranger::Sqlite(options.connect().await?))
+                let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+                Ok(Stranger::Sqlite(rusqlite::Connection::open_with_flags(path, flags)?))
             }
             None => {
                 let options: sqlx::postgres::PgConnectOptions = self.url.parse()?;
@@ -121,17 +121,19 @@ impl Db {
 
 /// A connection beside the store's.
 pub(crate) enum Stranger {
-    Sqlite(sqlx::SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(sqlx::PgConnection),
 }
 
 impl Stranger {
-    pub(crate) async fn script(&mut self, sql: &str) -> Result<(), sqlx::Error> {
-        let sql = AssertSqlSafe(sql.to_owned());
+    pub(crate) async fn script(&mut self, sql: &str) -> anyhow::Result<()> {
         match self {
-            Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(sql)).await.map(drop),
-            Self::Postgres(connection) => connection.execute(sqlx::raw_sql(sql)).await.map(drop),
+            Self::Sqlite(connection) => connection.execute_batch(sql)?,
+            Self::Postgres(connection) => {
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await?;
+            }
         }
+        Ok(())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::{path::Path, process::Command};
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
+use rusqlite::Connection as SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use system_tests::{Shop, souk};
 use test_postgres::Server;
 
@@ -22,15 +23,15 @@ enum Databases<'a> {
 
 impl Databases<'_> {
     async fn execute(&self, service: &str, sql: String) {
-        let sql = AssertSqlSafe(sql);
         let changed = match self {
             Self::Files(data) => {
-                let url = format!("sqlite:{}", data.join(format!("{service}.db")).display());
-                SqliteConnection::connect(&url).await.unwrap().execute(sql).await.unwrap().rows_affected()
+                let file = SqliteConnection::open(data.join(format!("{service}.db"))).unwrap();
+                file.execute_batch(&sql).unwrap();
+                file.total_changes()
             }
             Self::Servers(server) => {
                 let url = server.url(&format!("souk_{service}"));
-                PgConnection::connect(&url).await.unwrap().execute(sql).await.unwrap().rows_affected()
+                PgConnection::connect(&url).await.unwrap().execute(AssertSqlSafe(sql)).await.unwrap().rows_affected()
             }
         };
         assert_ne!(changed, 0, "{service}: nothing was changed");
