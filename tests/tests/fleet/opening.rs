@@ -17,7 +17,7 @@ async fn what_is_printed_is_true_and_the_file_says_where_every_process_answers()
     assert_eq!((&sheet["state"], &sheet["grpc"]), (&"open".into(), &fleet.edge.clone().into()));
     let rows = sheet["replicas"].as_array().unwrap();
     let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    let before = ["storefront.1", "storefront.2", "checkout.1", "cart.1", "search.1"];
+    let before = ["storefront.1", "storefront.2", "search.1", "checkout.1", "cart.1"];
     let after = ["catalog.1", "catalog.2", "inventory.1", "payment.1", "acquirer.1"];
     assert_eq!(names, [&before[..], &after[..]].concat());
     for row in rows {

@@ -47,7 +47,7 @@ async fn whoever_asks_is_told_what_is_wrong_with_the_question() {
     assert_eq!(unknown.ended().await.code(), Some(1));
     let output = unknown.output();
     assert!(
-        output.contains("the services are storefront, checkout, cart, search, catalog, inventory, payment, acquirer"),
+        output.contains("the services are storefront, search, checkout, cart, catalog, inventory, payment, acquirer"),
         "{output}"
     );
 
