@@ -173,7 +173,7 @@ pub(crate) const INSERT_EVENTS: Statement = Statement::dialect(
                  SELECT value ->> 'type', value ->> 'subject', value ->> 'key', value ->> 'revision', \
                  value ->> 'time_us', value ->> 'traceparent', \
                  COALESCE(substr($2, (value ->> 'begin') + 1, value ->> 'payload'), x'') \
-                 FROM json_each($1) ORDER BY json_each.key RETURNING position",
+                 FROM jsonb_each($1) ORDER BY jsonb_each.key RETURNING position",
         postgres: "INSERT INTO store_outbox (type, subject, key, revision, time_us, traceparent, payload) \
                    SELECT value ->> 'type', value ->> 'subject', value ->> 'key', (value ->> 'revision')::bigint, \
                    (value ->> 'time_us')::bigint, value ->> 'traceparent', \

@@ -4,6 +4,7 @@
 //! take the newest view and never wait. Whatever is wrong with the disk ends in the same way: the index is built anew from
 //! its feeds, and the last view answers until that is done (docs/decisions/0021).
 
+mod behind;
 mod change;
 mod claim;
 mod document;

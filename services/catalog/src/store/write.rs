@@ -51,7 +51,7 @@ const SAVE: Statement = Statement::dialect(
              value ->> 'categories', value ->> 'currency', value ->> 'price', value ->> 'list_price', \
              value ->> 'pictures', value ->> 'attributes', value ->> 'rating', value ->> 'rating_count', value ->> 'sku', \
              value ->> 'state', value ->> 'create_us', value ->> 'update_us', value ->> 'revision' \
-             FROM json_each($1) WHERE true ",
+             FROM jsonb_each($1) WHERE true ",
             on_conflict!()
         ),
         postgres: concat!(
@@ -81,7 +81,7 @@ const SAVE_CATEGORIES: Statement = Statement::dialect(
     Dialect {
         sqlite: "INSERT INTO product_categories (category, product_id, parent, name, brand, state) \
                  SELECT value ->> 'category', value ->> 'product_id', value ->> 'parent', value ->> 'name', \
-                 value ->> 'brand', value ->> 'state' FROM json_each($1)",
+                 value ->> 'brand', value ->> 'state' FROM jsonb_each($1)",
         postgres: "INSERT INTO product_categories (category, product_id, parent, name, brand, state) \
                    SELECT value ->> 'category', value ->> 'product_id', value ->> 'parent', value ->> 'name', \
                    value ->> 'brand', (value ->> 'state')::bigint FROM json_array_elements($1::json) AS listed(value)",

@@ -24,7 +24,7 @@ const SAVE: Statement = Statement::dialect(
         sqlite: concat!(
             "INSERT INTO stock (product_id, on_hand, reserved, sold, received, update_us, revision) \
              SELECT value ->> 'product_id', value ->> 'on_hand', value ->> 'reserved', value ->> 'sold', \
-             value ->> 'received', value ->> 'update_us', value ->> 'revision' FROM json_each($1) WHERE true ",
+             value ->> 'received', value ->> 'update_us', value ->> 'revision' FROM jsonb_each($1) WHERE true ",
             on_conflict!()
         ),
         postgres: concat!(

@@ -14,6 +14,7 @@ use rpc::now_us;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Index;
+use super::behind::Behind;
 use super::change::Pending;
 use super::claim::Claim;
 use super::suggestions::Suggestions;
@@ -36,8 +37,9 @@ const CURSOR_INTERVAL: Duration = Duration::from_secs(60);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two rounds of forgetting what was deleted long ago.
 const FORGET_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// Between two rebuilds of the suggestions.
+/// Between two rebuilds of the suggestions, at least; and they take one part in so many of the time.
 const SUGGEST_INTERVAL: Duration = Duration::from_secs(2);
+const SUGGEST_SHARE: u32 = 10;
 
 /// What the keeper counts. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -55,9 +57,19 @@ pub(crate) struct Measures {
 
 /// Keeps the index in `folder` until the process leaves.
 pub(crate) async fn keep(index: Index, folder: PathBuf, drain: Drain, measures: Measures) {
-    let suggesting = tokio::spawn(suggest(index.clone()));
+    let (writing, suggesting) = loop {
+        match (Behind::start("index"), Behind::start("suggestions")) {
+            (Ok(writing), Ok(suggesting)) => break (writing, suggesting),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "no thread can be started for the index; trying again");
+                sleep(RETRY_INTERVAL).await;
+            }
+        }
+    };
+    let suggesting = tokio::spawn(suggest(index.clone(), suggesting));
     let mut keeper = Keeper {
         index,
+        behind: writing,
         folder,
         measures,
         claim: None,
@@ -82,11 +94,13 @@ pub(crate) async fn keep(index: Index, folder: PathBuf, drain: Drain, measures: 
 
 struct Keeper {
     index: Index,
+    /// Where the volume is worked on.
+    behind: Behind,
     folder: PathBuf,
     measures: Measures,
     /// `None`: another process has it.
     claim: Option<Arc<Claim>>,
-    /// `None` while there is none, or a blocking thread has it.
+    /// `None` while there is none, or the thread behind has it.
     volume: Option<Volume>,
     /// What is on the disk cannot be used, so the next volume is an empty one.
     useless: bool,
@@ -137,7 +151,7 @@ impl Keeper {
         let open = if self.useless { Volume::create } else { Volume::open };
         // A reader of the same files is in the way of nobody, but has no use any more.
         self.volume = None;
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = self.behind.run(move || {
             let mut volume = open(&folder)?;
             if volume.lock()? { Ok(volume) } else { Err(VolumeError::Locked) }
         });
@@ -171,7 +185,7 @@ impl Keeper {
         }
         self.index.shared.room.notify_waiters();
         let broken = self.volume.take();
-        let _dropped = tokio::task::spawn_blocking(move || drop(broken)).await;
+        let _dropped = self.behind.run(move || drop(broken)).await;
     }
 
     fn is_writing(&self) -> bool {
@@ -186,7 +200,7 @@ impl Keeper {
         let mut volume = self.volume.take()?;
         // A commit that is under way when the process leaves keeps the claim to its end.
         let claim = self.claim.clone();
-        let ran = tokio::task::spawn_blocking(move || {
+        let ran = self.behind.run(move || {
             let answer = what(&mut volume);
             drop(claim);
             (volume, answer)
@@ -212,7 +226,7 @@ impl Keeper {
     async fn watch(&mut self) {
         let (folder, volume) = (self.folder.join(VOLUME), self.volume.take());
         let root = self.folder.clone();
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = self.behind.run(move || {
             let (volume, new) = match volume {
                 Some(mut volume) => {
                     let new = volume.reload()?;
@@ -328,12 +342,13 @@ impl Keeper {
 }
 
 /// Keeps the suggestions in step with the views.
-async fn suggest(index: Index) {
+async fn suggest(index: Index, behind: Behind) {
     let mut status = index.status();
     loop {
         let seen = status.borrow_and_update().views;
+        let begun = Instant::now();
         if let Some(view) = index.view() {
-            match tokio::task::spawn_blocking(move || Suggestions::read(&view)).await {
+            match behind.run(move || Suggestions::read(&view)).await {
                 Ok(Ok(suggestions)) => {
                     let suggestions = Arc::new(suggestions);
                     *index.shared.suggestions.write().unwrap_or_else(PoisonError::into_inner) = suggestions;
@@ -341,9 +356,10 @@ async fn suggest(index: Index) {
                 Ok(Err(_)) | Err(_) => index.suspect(),
             }
         }
+        let pause = SUGGEST_INTERVAL.max(begun.elapsed() * SUGGEST_SHARE);
         if status.wait_for(|status| status.views != seen).await.is_err() {
             return;
         }
-        sleep(SUGGEST_INTERVAL).await;
+        sleep_until(begun + pause).await;
     }
 }

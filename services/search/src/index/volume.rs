@@ -29,9 +29,9 @@ const STORE_BLOCK_BYTES: usize = 1_024;
 /// Unpacked blocks that each segment keeps.
 const STORE_BLOCKS_KEPT: usize = 32;
 /// Segments of about one size are merged when there are this many.
-const SEGMENTS_TO_MERGE: usize = 6;
-/// Segments below this many documents count as one size.
-const SEGMENT_DOCUMENTS_MIN: u32 = 2_000;
+const SEGMENTS_TO_MERGE: usize = 8;
+/// Segments below this many documents count as one size: a commit of an import has fewer.
+const SEGMENT_DOCUMENTS_MIN: u32 = 10_000;
 /// A segment is rewritten when this share of it is deleted.
 const DELETED_SHARE_MAX: f32 = 0.3;
 /// How long a deleted product is remembered: longer than any feed keeps its changes.
