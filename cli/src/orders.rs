@@ -22,7 +22,7 @@ pub(crate) use self::options::Orders;
 use self::{
     access::Shop,
     confirm::confirmed,
-    options::{Change, Command, List, Refund, Shown, Stuck},
+    options::{Change, Command, List, MovesMoney, Refund, Shown, Stuck},
     refusal::Refusal,
 };
 
@@ -50,18 +50,9 @@ pub(crate) fn run(orders: &Orders) -> anyhow::Result<ExitCode> {
                 Ok(ExitCode::from(UNKNOWN))
             })
         }
-        Command::Cancel(options) => options.access.run(async |shop| cancel(&shop, options).await),
-        Command::Refund(options) => options.change.access.run(async |shop| refund(&shop, options).await),
-        Command::Retry(options) => options.access.run(async |shop| {
-            let Change { order, request_id, .. } = options;
-            let request = pb::RetryOrderRequest {
-                order_id: order.to_string(),
-                etag: String::new(),
-                request_id: request_id.to_string(),
-            };
-            let answer = shop.checkout().retry_order(request).await;
-            changed(options, "retry", answer.map(|answer| answer.into_inner().order))
-        }),
+        Command::Cancel(options) => options.change.access.run(async |shop| cancel(&shop, options).await),
+        Command::Refund(options) => options.moves.change.access.run(async |shop| refund(&shop, options).await),
+        Command::Retry(options) => options.change.access.run(async |shop| retry(&shop, options).await),
         Command::Fulfill(options) => options.change.access.run(async |shop| {
             let Change { order, request_id, .. } = &options.change;
             let request = pb::FulfillOrderRequest {
@@ -120,35 +111,43 @@ async fn stuck(shop: &Shop, options: &Stuck) -> anyhow::Result<ExitCode> {
     Ok(if orders.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(STUCK) })
 }
 
-async fn cancel(shop: &Shop, options: &Change) -> anyhow::Result<ExitCode> {
-    let order = shop.order(&options.order).await?;
-    if !confirmed(options.yes, "Cancel", &order)? {
+async fn cancel(shop: &Shop, options: &MovesMoney) -> anyhow::Result<ExitCode> {
+    let Change { order, request_id, .. } = &options.change;
+    if !confirmed(options.yes, "Cancel", &shop.order(order).await?)? {
         return Ok(ExitCode::FAILURE);
     }
-    let request = pb::CancelOrderRequest {
-        order_id: options.order.to_string(),
-        etag: String::new(),
-        request_id: options.request_id.to_string(),
-    };
+    let request =
+        pb::CancelOrderRequest { order_id: order.to_string(), etag: String::new(), request_id: request_id.to_string() };
     let answer = shop.checkout().cancel_order(request).await;
-    changed(options, "cancel", answer.map(|answer| answer.into_inner().order))
+    changed(&options.change, "cancel", answer.map(|answer| answer.into_inner().order))
+}
+
+async fn retry(shop: &Shop, options: &MovesMoney) -> anyhow::Result<ExitCode> {
+    let Change { order, request_id, .. } = &options.change;
+    if !confirmed(options.yes, "Try the next step now of", &shop.order(order).await?)? {
+        return Ok(ExitCode::FAILURE);
+    }
+    let request =
+        pb::RetryOrderRequest { order_id: order.to_string(), etag: String::new(), request_id: request_id.to_string() };
+    let answer = shop.checkout().retry_order(request).await;
+    changed(&options.change, "retry", answer.map(|answer| answer.into_inner().order))
 }
 
 async fn refund(shop: &Shop, options: &Refund) -> anyhow::Result<ExitCode> {
-    let order = shop.order(&options.change.order).await?;
-    if !confirmed(options.change.yes, &options.question(), &order)? {
+    let MovesMoney { change, yes } = &options.moves;
+    if !confirmed(*yes, &options.question(), &shop.order(&change.order).await?)? {
         return Ok(ExitCode::FAILURE);
     }
     let request = pb::RefundOrderRequest {
-        order_id: options.change.order.to_string(),
+        order_id: change.order.to_string(),
         lines: options.lines.iter().map(|line| line.0.clone()).collect(),
         return_units: options.return_units.is_yes(),
         comment: options.comment.clone(),
         etag: String::new(),
-        request_id: options.change.request_id.to_string(),
+        request_id: change.request_id.to_string(),
     };
     let answer = shop.checkout().refund_order(request).await;
-    changed(&options.change, "refund", answer.map(|answer| answer.into_inner().order))
+    changed(change, "refund", answer.map(|answer| answer.into_inner().order))
 }
 
 /// Says how the order stands after a change, or why there was none.

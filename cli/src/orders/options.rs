@@ -28,11 +28,11 @@ pub(super) enum Command {
     /// it prints nothing where there are none.
     Stuck(Stuck),
     /// Undoes an order: gives up what it holds, or gives back what was paid
-    Cancel(Change),
+    Cancel(MovesMoney),
     /// Gives money back: everything that is left, or what some units cost
     Refund(Refund),
     /// Tries an order's next step now, also out of NEEDS_ATTENTION
-    Retry(Change),
+    Retry(MovesMoney),
     /// Says that a captured order was sent
     Fulfill(Fulfill),
 }
@@ -98,18 +98,25 @@ pub(super) struct Change {
     pub(super) access: Access,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// Do not ask; needed where nobody sits at a terminal and it moves money
-    #[arg(long)]
-    pub(super) yes: bool,
     /// The id of a request whose answer was lost, so that it counts once
     #[arg(long, value_name = "UUID", default_value_t = Uuid::new_v4(), hide_default_value = true)]
     pub(super) request_id: Uuid,
 }
 
+/// A change that takes money, or gives it back.
+#[derive(Debug, Args)]
+pub(super) struct MovesMoney {
+    #[command(flatten)]
+    pub(super) change: Change,
+    /// Do not ask; needed where nobody sits at a terminal
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Refund {
     #[command(flatten)]
-    pub(super) change: Change,
+    pub(super) moves: MovesMoney,
     /// So many units of a product; again for another. Without: everything that is left, shipping included
     #[arg(long = "line", value_name = "PRODUCT=QUANTITY")]
     pub(super) lines: Vec<Line>,

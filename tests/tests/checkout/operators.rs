@@ -139,7 +139,11 @@ async fn an_order_whose_money_cannot_be_taken_is_stuck_until_it_is_tried_again()
 
     let plan = Some(FaultPlan::default());
     acquirer.set_faults(SetFaultsRequest { plan }).await.unwrap();
-    orders(edge, &["retry", &order.order_id]).await.done();
+    // It takes the money, so somebody has to say so.
+    let unasked = orders(edge, &["retry", &order.order_id]).await;
+    assert!(unasked.code == Some(1) && unasked.output.contains("say --yes"), "{}", unasked.output);
+    let order = shopper.reaches(&order, OrderState::NeedsAttention).await;
+    orders(edge, &["retry", &order.order_id, "--yes"]).await.done();
     shopper.reaches(&order, OrderState::Captured).await;
     orders(edge, &["stuck"]).await.done();
     // Nobody is there: that is neither that nothing is stuck nor that something is.

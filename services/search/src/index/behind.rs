@@ -71,8 +71,7 @@ mod tests {
     #[tokio::test]
     async fn it_gives_way_and_so_do_the_threads_that_it_starts() {
         let behind = Behind::start("behind").unwrap();
-        let (own, of_another) =
-            behind.run(|| (niceness(), thread::spawn(niceness).join().unwrap())).await.unwrap();
+        let (own, of_another) = behind.run(|| (niceness(), thread::spawn(niceness).join().unwrap())).await.unwrap();
         assert_eq!((own, of_another), (niceness() + NICER, niceness() + NICER));
     }
 
@@ -80,7 +79,10 @@ mod tests {
     async fn a_panic_is_told_and_ends_nothing() {
         let behind = Behind::start("behind").unwrap();
         let panicked = behind.run(|| panic!("no more room")).await;
-        assert_eq!(panicked.map_err(|panicked: Panicked| panicked.to_string()), Err("it panicked: no more room".to_owned()));
+        assert_eq!(
+            panicked.map_err(|panicked: Panicked| panicked.to_string()),
+            Err("it panicked: no more room".to_owned())
+        );
         assert_eq!(behind.run(|| 1).await.unwrap(), 1);
     }
 }

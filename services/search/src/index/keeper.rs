@@ -278,7 +278,12 @@ impl Keeper {
             let due = !state.pending.is_empty() || cursors_only || completes || ended;
             due.then(|| state.take())
         };
-        let Some((pending, payload)) = taken else { return };
+        let Some((pending, payload)) = taken else {
+            if self.volume.as_ref().is_some_and(Volume::is_unsettled) {
+                self.blocking(Volume::settle).await;
+            }
+            return;
+        };
         self.next = Some(Instant::now() + COMMIT_INTERVAL.0);
         self.moved = Instant::now();
         if forget {

@@ -30,6 +30,10 @@ const STORE_BLOCK_BYTES: usize = 1_024;
 const STORE_BLOCKS_KEPT: usize = 32;
 /// Segments of about one size are merged when there are this many.
 const SEGMENTS_TO_MERGE: usize = 8;
+/// The same while an import lasts, which is over sooner when merging waits for its end.
+const SEGMENTS_TO_MERGE_LATER: usize = 32;
+/// A commit of so many changes is one of an import.
+const CHANGES_OF_AN_IMPORT: usize = 1_000;
 /// Segments below this many documents count as one size: a commit of an import has fewer.
 const SEGMENT_DOCUMENTS_MIN: u32 = 10_000;
 /// A segment is rewritten when this share of it is deleted.
@@ -60,6 +64,8 @@ pub(super) struct Volume {
     shown: Arc<ShownCache>,
     view: Arc<View>,
     payload: Payload,
+    /// Whether the last commit was one of an import.
+    importing: bool,
 }
 
 /// What a volume cannot do.
@@ -136,7 +142,7 @@ impl Volume {
         let shown = shown_cache();
         let view = View::open(&fields, reader.searcher(), &shown, None).map_err(|source| failed("read", source))?;
         let (folder, view) = (folder.to_owned(), Arc::new(view));
-        Ok(Self { fields, folder, index, writer: None, reader, shown, view, payload })
+        Ok(Self { fields, folder, index, writer: None, reader, shown, view, payload, importing: false })
     }
 
     pub(super) fn payload(&self) -> &Payload {
@@ -176,11 +182,7 @@ impl Volume {
             Err(TantivyError::LockFailure(LockError::LockBusy, _)) => return Ok(false),
             Err(source) => return Err(failed("write", source)),
         };
-        let mut policy = LogMergePolicy::default();
-        policy.set_min_num_segments(SEGMENTS_TO_MERGE);
-        policy.set_min_layer_size(SEGMENT_DOCUMENTS_MIN);
-        policy.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
-        writer.set_merge_policy(Box::new(policy));
+        writer.set_merge_policy(Box::new(merging_from(SEGMENTS_TO_MERGE)));
         self.writer = Some(writer);
         // Whoever wrote before may have committed since.
         self.reload()?;
@@ -203,9 +205,36 @@ impl Volume {
 
     /// Puts all that waits into the index, with where the feeds are, durably and visibly.
     pub(super) fn commit(&mut self, pending: Pending, payload: &Payload, now_s: u64) -> Result<(), VolumeError> {
+        self.import(pending.deltas.len() >= CHANGES_OF_AN_IMPORT);
         let writer = self.writer.as_mut().ok_or(VolumeError::Locked)?;
         let batch = Batch { fields: &self.fields, view: &self.view, writer, now_s };
         batch.write(pending).map_err(|source| failed("write", source))?;
+        self.seal(payload)
+    }
+
+    /// Whether merging waits for [`settle`](Self::settle).
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.importing
+    }
+
+    /// Merges what an import has left.
+    pub(super) fn settle(&mut self) -> Result<(), VolumeError> {
+        self.import(false);
+        let payload = self.payload.clone();
+        self.seal(&payload)
+    }
+
+    fn import(&mut self, importing: bool) {
+        let before = std::mem::replace(&mut self.importing, importing);
+        if let Some(writer) = self.writer.as_ref().filter(|_| before != importing) {
+            let segments = if importing { SEGMENTS_TO_MERGE_LATER } else { SEGMENTS_TO_MERGE };
+            writer.set_merge_policy(Box::new(merging_from(segments)));
+        }
+    }
+
+    /// Makes everything that was written durable and visible, and merges what is to be merged.
+    fn seal(&mut self, payload: &Payload) -> Result<(), VolumeError> {
+        let writer = self.writer.as_mut().ok_or(VolumeError::Locked)?;
         let text = serde_json::to_string(payload).expect("a payload is always JSON");
         let mut commit = writer.prepare_commit().map_err(|source| failed("commit", source))?;
         commit.set_payload(&text);
@@ -227,6 +256,14 @@ impl Volume {
             }
         }
     }
+}
+
+fn merging_from(segments: usize) -> LogMergePolicy {
+    let mut policy = LogMergePolicy::default();
+    policy.set_min_num_segments(segments);
+    policy.set_min_layer_size(SEGMENT_DOCUMENTS_MIN);
+    policy.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
+    policy
 }
 
 /// The changes of one commit, on their way into the writer.
