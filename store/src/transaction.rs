@@ -242,11 +242,15 @@ impl Transaction {
         };
         span::failed(span, &error);
         let attempted = statement.name;
+        if error.is_timeout() {
+            let source = source(error);
+            self.fault = Some(Fault::Slow(Arc::clone(&source)));
+            return Err(Error::Unavailable { attempted, source });
+        }
         match error.class() {
             Class::Lost => {
-                let fault = if error.is_timeout() { Fault::Slow } else { Fault::Lost };
                 let source = source(error);
-                self.fault = Some(fault(Arc::clone(&source)));
+                self.fault = Some(Fault::Lost(Arc::clone(&source)));
                 Err(Error::Unavailable { attempted, source })
             }
             Class::Contended => {

@@ -9,6 +9,7 @@ CHECKOUT = "souk.checkout.v1.CheckoutService"
 PAYMENT = "souk.payment.v1.PaymentService"
 # The simulated processor approves it.
 CARD, CODE = "4242424242424242", "123"
+EMAIL = "ada@example.org"
 PLACE = {"countryCode": "US"}
 # How long an order that is answered may still take to its capture, on a busy machine.
 CAPTURED_SECONDS = 60
@@ -38,7 +39,7 @@ def wish(edge, cart_id):
         "expectedTotal": quote["amounts"]["total"],
         "cardToken": kept.only["cardToken"],
         "shippingAddress": address,
-        "contactEmail": "ada@example.org",
+        "contactEmail": EMAIL,
     } | request_id()
 
 

@@ -8,6 +8,7 @@ import urllib.parse
 import urllib.request
 
 import lib
+import orders
 
 # How long a page may take.
 PAGE_SECONDS = 30
@@ -22,15 +23,15 @@ class Browser:
     def get(self, path):
         return self._open(urllib.request.Request(self.origin + path))
 
-    def submit(self, page, action, values=None):
-        """Fills in the page's form of this action, as it stands but for these values, and sends it."""
+    def submit(self, page, action, values=None, headers=None):
+        """Fills in the page's form of this action, as it stands but for these values, and sends it with these headers."""
         form = next((form for form in page.forms if form.action == action), None)
         if form is None:
             raise lib.Failure(f"{page.path} has no form {action}; it has {[form.action for form in page.forms]}")
         fields = form.fields | (values or {})
         body = urllib.parse.urlencode(fields).encode()
-        headers = {"Origin": self.origin, "Referer": self.origin + page.path}
-        return self._open(urllib.request.Request(self.origin + action, body, headers))
+        own = {"Origin": self.origin, "Referer": self.origin + page.path}
+        return self._open(urllib.request.Request(self.origin + action, body, own | (headers or {})))
 
     def _open(self, request):
         try:
@@ -38,6 +39,21 @@ class Browser:
                 return Page(answer.url.removeprefix(self.origin), answer.status, answer.read().decode())
         except urllib.error.HTTPError as refused:
             return Page(request.selector, refused.code, refused.read().decode(errors="replace"))
+
+
+def buy(browser, product_id, headers=None):
+    """The page after the click that places an order of a product; these headers go with that click."""
+    browser.submit(browser.get(f"/products/{product_id}"), "/cart/add")
+    where = {"email": orders.EMAIL, "recipient": "Ada", "line1": "1 Main St", "locality": "Springfield", "country": "US"}
+    delivery = browser.submit(browser.get("/checkout"), "/checkout/address", where)
+    card = browser.submit(delivery, "/checkout/delivery", {"option": "standard"})
+    review = browser.submit(card, card.path, {"number": orders.CARD, "expiry": "12/40", "code": orders.CODE})
+    return browser.submit(review, "/checkout/place", headers=headers)
+
+
+def ordered(page):
+    """The id of the order that a page is about, if it is about one."""
+    return page.path.removeprefix("/order/") if page.path.startswith("/order/") else None
 
 
 class Page:

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use sqlx::postgres::PgDatabaseError;
 
+/// PostgreSQL's code for a statement that was cancelled, which here its `statement_timeout` does.
+const QUERY_CANCELED: &str = "57014";
+
 /// What a driver says, or what is said in its place.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DriverError {
@@ -41,9 +44,16 @@ pub(super) fn lost() -> DriverError {
 }
 
 impl DriverError {
-    /// True if a limit of time ended it. Its connection is then in an unknown state and of no more use.
+    /// True if a limit of time ended it: ours, or PostgreSQL's own, which is as long and frees the locks of a statement that
+    /// nobody waits for any more. Either may be first.
     pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut(_))
+        match self {
+            Self::TimedOut(_) => true,
+            Self::Postgres(error) => {
+                error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(QUERY_CANCELED)
+            }
+            Self::Sqlite(_) | Self::Lost => false,
+        }
     }
 
     /// The database's own code for it, if it was the database that refused.
@@ -98,7 +108,7 @@ fn classify_sqlstate(code: &str) -> Class {
         // Shut down, crashed, starting up; ended for idling in a transaction; a replica that was a primary until now.
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" => Class::Lost,
         // A statement took too long, or waited too long for a lock.
-        "57014" | "55P03" => Class::Busy,
+        QUERY_CANCELED | "55P03" => Class::Busy,
         "53100" | "53200" => Class::Full,
         _ => match code.get(..2) {
             Some("08") => Class::Lost,

@@ -78,6 +78,12 @@ fn every_write_of_an_order_has_its_point() {
     assert_eq!(units, known);
 }
 
+/// What is written at a point can be read a moment before the replica dies there.
+async fn died(shop: &Shop, point: Point) {
+    println!("a replica dies at {point:?}");
+    eventually(async || shop.crash.happened()).await;
+}
+
 async fn an_order_is_paid_once_wherever_a_replica_dies(shop: Shop) {
     shop.sell("mug", 1_250, 100).await;
     for (before, point) in (0..).zip(PAID) {
@@ -87,7 +93,7 @@ async fn an_order_is_paid_once_wherever_a_replica_dies(shop: Shop) {
         let order = ask::placed(&shop.client, request).await.unwrap();
         shop.reaches(&order, OrderState::Captured).await;
         eventually(async || shop.items(&cart).await == 0).await;
-        assert!(shop.crash.happened(), "{point:?}");
+        died(&shop, *point).await;
         assert_eq!(shop.bank.captures(&order.order_id), 1, "{point:?}");
         assert_eq!(shop.units("mug").await, (99 - before, 0, before + 1), "{point:?}");
     }
@@ -99,7 +105,7 @@ async fn a_declined_order_gives_everything_up_wherever_a_replica_dies(shop: Shop
         shop.crash.at(*point);
         let order = shop.order(&[("mug", 1)], Card::Declined).await;
         let order = shop.reaches(&order, OrderState::Failed).await;
-        assert!(shop.crash.happened(), "{point:?}");
+        died(&shop, *point).await;
         assert_eq!(shop.units("mug").await, (1, 0, 0), "{point:?}");
         assert_eq!(shop.bank.payment(&order.order_id).unwrap().state(), PaymentState::Declined);
     }
@@ -111,7 +117,7 @@ async fn an_order_without_units_fails_wherever_a_replica_dies(shop: Shop) {
         shop.crash.at(*point);
         let order = shop.order(&[("mug", 2)], Card::Good).await;
         let order = shop.reaches(&order, OrderState::Failed).await;
-        assert!(shop.crash.happened(), "{point:?}");
+        died(&shop, *point).await;
         assert_eq!(shop.units("mug").await, (1, 0, 0), "{point:?}");
         assert_eq!(shop.bank.payment(&order.order_id).unwrap().state(), PaymentState::Voided);
     }
@@ -130,7 +136,7 @@ async fn a_cancelled_order_is_refunded_once_wherever_a_replica_dies(shop: Shop) 
         shop.to_payment.clear("CapturePayment");
         permits.add_permits(Semaphore::MAX_PERMITS);
         let order = shop.reaches(&order, OrderState::Refunded).await;
-        assert!(shop.crash.happened(), "{point:?}");
+        died(&shop, *point).await;
         let payment = shop.bank.payment(&order.order_id).unwrap();
         assert_eq!((shop.bank.captures(&order.order_id), refunded(&payment)), (1, 3 * 1_250 + 490), "{point:?}");
         assert_eq!((payment.refunds.len(), order.refunds.len()), (1, 1));
@@ -146,7 +152,7 @@ async fn an_order_out_of_attention_is_cancelled_wherever_a_replica_dies(shop: Sh
         shop.reaches(&order, OrderState::NeedsAttention).await;
         ask::cancel_as_operator(&shop.client, &order.order_id).await.unwrap();
         shop.reaches(&order, OrderState::Cancelled).await;
-        assert!(shop.crash.happened(), "{point:?}");
+        died(&shop, *point).await;
         assert_eq!(shop.bank.payment(&order.order_id).unwrap().state(), PaymentState::Voided);
         assert_eq!(shop.units("mug").await, (1, 0, 0), "{point:?}");
     }
@@ -161,7 +167,7 @@ async fn a_refund_of_what_was_sent_is_made_once_wherever_a_replica_dies(shop: Sh
         let request = ask::refunding(&order.order_id, &[("mug", 2)], true);
         let order = ask::refunded(&shop.client, request).await.unwrap();
         let order = shop.rests(&order).await;
-        assert!(shop.crash.happened(), "{point:?}");
+        died(&shop, *point).await;
         let refunds: Vec<_> = order.refunds.iter().map(|refund| refund.state()).collect();
         assert_eq!((order.state(), refunds), (OrderState::Fulfilled, vec![OrderRefundState::Done]), "{point:?}");
         assert_eq!(refunded(&shop.bank.payment(&order.order_id).unwrap()), 2 * 1_250, "{point:?}");
