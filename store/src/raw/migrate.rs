@@ -1,10 +1,11 @@
 //! The embedded database for sqlx's migrator: the same table, as sqlx's own driver for SQLite keeps it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration};
+use tokio::time::Instant;
 
 use super::error::DriverError;
 use super::sqlite::{Embedded, Open};

@@ -10,6 +10,7 @@ use checkout::Point::{self, Answered, CartCleared, Placed, Refunded, Released, T
 use contracts::checkout::v1::OrderRefundState;
 use contracts::payment::v1::PaymentState;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::ask::{self, OrderState};
 use crate::bank::{Card, refunded};
@@ -78,10 +79,13 @@ fn every_write_of_an_order_has_its_point() {
     assert_eq!(units, known);
 }
 
+/// How long a replica may take to come to a point that it has written already.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What is written at a point can be read a moment before the replica dies there.
 async fn died(shop: &Shop, point: Point) {
-    println!("a replica dies at {point:?}");
-    eventually(async || shop.crash.happened()).await;
+    let happened = timeout(PATIENCE, eventually(async || shop.crash.happened())).await;
+    assert!(happened.is_ok(), "no replica died at {point:?}");
 }
 
 async fn an_order_is_paid_once_wherever_a_replica_dies(shop: Shop) {
