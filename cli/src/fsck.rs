@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// For how long what looks wrong may be on its way
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     settle: Duration,
+    /// Whole order ids; whoever has one may read that order
+    #[arg(long)]
+    full: bool,
     /// Which log lines are written: a level, or targets with levels
     #[arg(long, env = "LOG", default_value = "error", value_name = "FILTER")]
     log: String,
@@ -68,7 +71,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 fn checked(options: &Options) -> anyhow::Result<Report> {
     let process = process::Options { log: options.log.clone(), cores: 1, ..process::Options::default() };
     let process = Process::start("souk-fsck", process, None)?;
-    let mut report = Report::default();
+    let mut report = Report::new(options.full);
     let ended = process.block_on(check(options, &process, &mut report));
     // What was found before something could not be read is said as well.
     report.print()?;
@@ -105,7 +108,7 @@ async fn stock(databases: &mut Databases, report: &mut Report) -> Result<(), sto
 async fn requests(databases: &mut Databases, report: &mut Report) -> Result<(), store::Error> {
     for unpaired in checkout::audit::unpaired(&mut databases.checkout, report::SHOWN_MAX + 1).await? {
         let (invariant, order, wrong) = judge::unpaired(unpaired);
-        report.wrong(invariant, format!("order {order}"), wrong);
+        report.wrong(invariant, report.order(&order), wrong);
     }
     Ok(())
 }

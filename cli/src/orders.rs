@@ -17,7 +17,7 @@ use contracts::checkout::v1::{self as pb, OrderState};
 use serde_json::{Value, json};
 use tonic::Status;
 
-pub(crate) use self::options::Orders;
+pub(crate) use self::options::{Orders, short};
 
 use self::{
     access::Shop,

@@ -45,7 +45,7 @@ pub(super) async fn check(databases: &mut Databases, settle: Settle, report: &mu
         }
         if left.is_empty() || !settling.wait().await {
             for (id, wrong) in left {
-                wrong.into_iter().for_each(|(invariant, wrong)| report.wrong(invariant, format!("order {id}"), wrong));
+                wrong.into_iter().for_each(|(invariant, wrong)| report.wrong(invariant, report.order(&id), wrong));
             }
             return Ok(());
         }
@@ -69,7 +69,8 @@ async fn suspects(databases: &mut Databases, report: &mut Report) -> anyhow::Res
             }
         }
         if suspects.len() > SUSPECTS_MAX {
-            report.unchecked(format!("orders from {after} on, since {SUSPECTS_MAX} before it look wrong"));
+            let from = report.order(&after);
+            report.unchecked(format!("what comes after {from}, since {SUSPECTS_MAX} before it look wrong"));
             suspects.truncate(SUSPECTS_MAX);
             break;
         }

@@ -6,6 +6,8 @@ use std::{
     io::{self, Write as _},
 };
 
+use crate::orders::short;
+
 /// Offences of one invariant that are said one by one.
 pub(super) const SHOWN_MAX: u32 = 100;
 
@@ -38,6 +40,8 @@ impl fmt::Display for Invariant {
 /// What was found so far.
 #[derive(Debug, Default)]
 pub(super) struct Report {
+    /// Whether orders are named by their whole ids.
+    full: bool,
     looked_at: Vec<(&'static str, u64)>,
     /// How many, and the first of them with what is wrong.
     wrong: BTreeMap<Invariant, (u64, Vec<(String, String)>)>,
@@ -46,6 +50,15 @@ pub(super) struct Report {
 }
 
 impl Report {
+    pub(super) fn new(full: bool) -> Self {
+        Self { full, ..Self::default() }
+    }
+
+    /// An order as a row is named.
+    pub(super) fn order(&self, id: &str) -> String {
+        format!("order {}", if self.full { id } else { short(id) })
+    }
+
     /// Something was looked at.
     pub(super) fn looked_at(&mut self, what: &'static str, many: u64) {
         self.looked_at.push((what, many));

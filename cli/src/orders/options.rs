@@ -176,7 +176,7 @@ impl OrderId {
 }
 
 /// The begin of an order's id.
-pub(super) fn short(order_id: &str) -> &str {
+pub(crate) fn short(order_id: &str) -> &str {
     order_id.get(..8).unwrap_or(order_id)
 }
 

@@ -37,6 +37,14 @@ impl Databases<'_> {
         assert_ne!(changed, 0, "{service}: nothing was changed");
     }
 
+    /// A text's bytes, in SQL.
+    fn bytes(&self, text: &str) -> String {
+        match self {
+            Self::Files(_) => format!("CAST('{text}' AS BLOB)"),
+            Self::Servers(_) => format!("convert_to('{text}', 'UTF8')"),
+        }
+    }
+
     /// What is said, and the exit status.
     fn checked(&self, more: &[&str]) -> (String, Option<i32>) {
         let mut command = Command::new(souk());
@@ -87,6 +95,10 @@ async fn what_is_wrong_is_reported_with_its_row(databases: &Databases<'_>, shop:
     let again = "INSERT INTO store_request SELECT scope, rpc, 'again', fingerprint, answer, expire_us FROM store_request \
                  WHERE rpc LIKE '%/PlaceOrder' AND scope = (SELECT MIN(scope) FROM store_request WHERE rpc LIKE '%/PlaceOrder')";
     databases.execute("checkout", again.to_owned()).await;
+    let lost =
+        format!("SELECT MIN(scope), MIN(rpc), 'lost', {}, {}, NULL", databases.bytes("0"), databases.bytes(NOBODYS));
+    let lost = format!("INSERT INTO store_request {lost} FROM store_request WHERE rpc LIKE '%/PlaceOrder'");
+    databases.execute("checkout", lost).await;
     let (said, status) = databases.checked(&["--edge", "127.0.0.1:1", "--settle", "1s"]);
     assert!(status == Some(1) && said.contains("NOT CHECKED: search does not answer"), "{said}");
     let dearer = "UPDATE products SET price_minor = price_minor + 1 WHERE product_id = 'mug-of-the-test'";
@@ -104,12 +116,15 @@ async fn what_is_wrong_is_reported_with_its_row(databases: &Databases<'_>, shop:
         .await;
 
     let (said, status) = databases.checked(&search);
+    assert!(said.contains(&order[..8]) && !said.contains(order), "whoever has an order's id may read it: {said}");
     assert_eq!(status, Some(1), "{said}");
+    let (said, _) = databases.checked(&[&search[..], &["--full"]].concat());
     for row in [
         "product mug-of-the-test: 5 on hand, 0 reserved, 4 sold, 9 received; its reservations have 0 reserved and 3 sold",
         &format!("order {order}: the acquirer has captured it 2 times"),
         &format!("order {NOBODYS}: it has a reservation (Expired), and there is no such order"),
         "2 requests were answered with it",
+        "request lost was answered with it, and it is not there",
         "product mug-of-the-test: its revision is 2 and its stock's ",
     ] {
         assert!(said.contains(row), "{row}\n{said}");
