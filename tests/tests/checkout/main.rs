@@ -38,12 +38,7 @@ async fn a_shopper_orders_pays_cancels_and_gets_everything_back() {
     })
     .await;
     assert_eq!(shopper.place(request).await.order_id, order.order_id);
-    eventually("it is the most popular product", async || {
-        let popular = shopper.most_popular().await?;
-        ensure!(popular == ("mug-of-the-test".to_owned(), 2), "{popular:?}");
-        Ok(())
-    })
-    .await;
+    sold_two(&shopper).await;
 
     let (order_id, etag) = (order.order_id.clone(), String::new());
     let request = pb::CancelOrderRequest { order_id, etag, request_id: uuid() };
@@ -77,6 +72,36 @@ async fn a_declined_card_gives_the_units_back_and_a_lost_answer_charges_once() {
     let order = shopper.reaches(&order, OrderState::Captured).await;
     let payment = shopper.payment(&order).await;
     assert_eq!((payment.state(), shopper.units("mug-of-the-test").await), (PaymentState::Captured, (4, 0, 1)));
+}
+
+#[tokio::test]
+async fn what_is_popular_is_counted_anew_where_its_file_was_lost() {
+    let data = tempfile::tempdir().unwrap();
+    let shop = Shop::open_on(data.path(), &[]).await;
+    let mut shopper = Shopper::at(&shop.grpc);
+    shopper.sell("mug-of-the-test", 5).await;
+    let request = shopper.wishes("mug-of-the-test", 2, GOOD).await;
+    let order = shopper.place(request).await;
+    shopper.reaches(&order, OrderState::Captured).await;
+    sold_two(&shopper).await;
+    shop.signal(Signal::KILL);
+    drop(shop);
+    // The index beside it stays, so nothing but the orders' feed tells what was sold.
+    let sales = data.path().join("search/sales.db");
+    for file in ["sales.db", "sales.db-wal", "sales.db-shm"].map(|name| sales.with_file_name(name)) {
+        std::fs::remove_file(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+    let shop = Shop::open_on(data.path(), &[]).await;
+    sold_two(&Shopper::at(&shop.grpc)).await;
+}
+
+async fn sold_two(shopper: &Shopper) {
+    eventually("it is the most popular product", async || {
+        let popular = shopper.most_popular().await?;
+        ensure!(popular == ("mug-of-the-test".to_owned(), 2), "{popular:?}");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
