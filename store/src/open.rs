@@ -80,7 +80,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Lends a connection that reads, on the background runtime (SQLite: on a thread of its blocking pool). A caller that gives up does not stop it.
+    /// Lends a connection that reads, on the background runtime (SQLite: on a thread of its blocking pool). A caller that
+    /// gives up does not stop it.
     ///
     /// # Errors
     /// What `run` returns; [`Error::Unavailable`] at once while the database is away; [`Error::Overloaded`] when no

@@ -64,7 +64,7 @@ impl Raw {
         }
     }
 
-    /// Closed rather than dropped: the server then lets go of this session's locks before anything else happens.
+    /// Closes it rather than dropping it: a server then lets go of the connection's locks before anything else happens.
     pub(crate) async fn close(self) {
         match self {
             Self::Sqlite(connection) => connection.close().await,

@@ -3,9 +3,8 @@
 /// A bound value. `None` is NULL of that type, which PostgreSQL wants to know.
 ///
 /// Made with `into()` from `i64`, `u32`, `bool` (a BIGINT of 0 or 1), `f64`, `&str`, `String`, `Vec<u8>`, `&[u8]` and
-/// `Option`s of them. A list is bound as one JSON text, which `json_each($1)` (SQLite; of objects `jsonb_each`, which
-/// makes no text of each) or
-/// `json_array_elements_text($1::json)` (PostgreSQL) unfolds.
+/// `Option`s of them. A list is bound as one JSON text, which `json_each($1)` (SQLite; `jsonb_each($1)` for
+/// objects, of which it makes no text) or `json_array_elements_text($1::json)` (PostgreSQL) unfolds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// BIGINT.

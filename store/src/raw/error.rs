@@ -16,6 +16,7 @@ pub(crate) enum DriverError {
     Postgres(#[from] sqlx::Error),
     #[error("no answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
+    /// Somebody gave up a statement half way, and its connection with it.
     #[error("the connection was lost")]
     Lost,
 }
@@ -38,20 +39,13 @@ pub(crate) enum Class {
     Mistake,
 }
 
-/// Somebody gave up a statement half way, and its connection with it.
-pub(super) fn lost() -> DriverError {
-    DriverError::Lost
-}
-
 impl DriverError {
     /// True if a limit of time ended it: ours, or PostgreSQL's own, which is as long and frees the locks of a statement that
     /// nobody waits for any more. Either may be first.
     pub(crate) fn is_timeout(&self) -> bool {
         match self {
             Self::TimedOut(_) => true,
-            Self::Postgres(error) => {
-                error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(QUERY_CANCELED)
-            }
+            Self::Postgres(_) => self.code().as_deref() == Some(QUERY_CANCELED),
             Self::Sqlite(_) | Self::Lost => false,
         }
     }

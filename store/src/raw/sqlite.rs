@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::time::Instant;
 
 use crate::config::Limits;
-use crate::raw::error::{DriverError, lost};
+use crate::raw::error::DriverError;
 use crate::row::{Cell, SqliteRow};
 use crate::statement::Statement;
 use crate::value::Value;
@@ -119,7 +119,7 @@ impl Embedded {
         match self.place {
             Place::Here => self.here(limit, work),
             Place::Elsewhere => {
-                let mut open = self.open.take().ok_or_else(lost)?;
+                let mut open = self.open.take().ok_or(DriverError::Lost)?;
                 let (open, answer) = elsewhere(move || {
                     let answer = exclusive(&mut open).within(limit, work);
                     (open, answer)
@@ -136,7 +136,7 @@ impl Embedded {
         limit: Duration,
         work: impl FnOnce(&mut Open) -> rusqlite::Result<T>,
     ) -> Result<T, DriverError> {
-        exclusive(self.open.as_mut().ok_or_else(lost)?).within(limit, work)
+        exclusive(self.open.as_mut().ok_or(DriverError::Lost)?).within(limit, work)
     }
 }
 
@@ -240,7 +240,7 @@ fn bind(prepared: &mut rusqlite::CachedStatement<'_>, values: &[Value]) -> rusql
 }
 
 async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DriverError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_ended| lost())
+    tokio::task::spawn_blocking(work).await.map_err(|_ended| DriverError::Lost)
 }
 
 impl ToSql for Value {
