@@ -19,8 +19,8 @@ use crate::clients::Clients;
 use crate::error::{Error, unexpected};
 use crate::faults::{Faults, Point};
 use crate::metrics::Metrics;
-use crate::order::Order;
-use crate::saga::Outcome;
+use crate::order::{Order, StepKind};
+use crate::saga::{Due, Outcome};
 use crate::store::{Done, NewOrder, Orders, Placing, Taken, Telling};
 use rpc::Capability;
 
@@ -197,31 +197,75 @@ impl<F: Faults> Driver<F> {
     async fn work(&self, mut taken: Taken, seen: Option<&watch::Sender<Order>>) -> Result<(), Stopped> {
         // Only who places an order is seen to carry it on.
         self.reached(if seen.is_some() { Point::Placed } else { Point::TakenUp })?;
+        let mut ahead = None;
         loop {
             let due = taken.order.due();
             if due.is_nothing() {
                 return Ok(());
             }
-            let step = async {
-                let Some(kind) = due.step else { return Ok(None) };
-                let begun = Instant::now();
-                let outcome = self.step(kind, &taken).await?;
-                self.metrics.step(kind, begun.elapsed(), matches!(outcome, Outcome::Later { .. }));
-                Ok(Some(outcome))
+            let begun = Instant::now();
+            let done = match ahead.take() {
+                Some(outcome) => Done { step: Some(outcome), clearing: None },
+                None => self.done(due, &taken).await?,
             };
-            // Neither waits for the other's answer.
-            let (step, clearing) = join(step, self.clearing(due.clearing, &taken)).await;
-            let done = Done { step: step?, clearing: clearing? };
-            let Some(next) = self.write(&taken, done).await else { return Ok(()) };
-            if next.order.state != taken.order.state {
-                self.metrics.entered(next.order.state);
-            }
-            if let Some(seen) = seen {
-                seen.send_replace(next.order.clone());
-            }
+            let expected = self.expected(&taken, &done, begun.elapsed());
+            let written = async {
+                let next = self.write(&taken, done).await?;
+                if next.order.state != taken.order.state {
+                    self.metrics.entered(next.order.state);
+                }
+                if let Some(seen) = seen {
+                    seen.send_replace(next.order.clone());
+                }
+                Some(next)
+            };
+            let next = match &expected {
+                None => written.await,
+                // It dies with the call made.
+                Some((kind, expected)) if self.faults.reached(Point::Ahead(kind.name())) => {
+                    self.tried(*kind, expected).await?;
+                    return Err(Stopped);
+                }
+                Some((kind, expected)) => {
+                    let (next, outcome) = join(written, self.tried(*kind, expected)).await;
+                    ahead = Some(outcome?);
+                    next
+                }
+            };
+            let Some(next) = next else { return Ok(()) };
             taken = next;
+            // Where it was told something else meanwhile, what was tried is asked for again or undone.
+            ahead = ahead.filter(|_| expected.is_some_and(|(kind, _)| taken.order.due().step == Some(kind)));
             self.reached(Point::Written(taken.order.state.name()))?;
         }
+    }
+
+    /// Does what is due: the step, and emptying the cart. Neither waits for the other's answer.
+    async fn done(&self, due: Due, taken: &Taken) -> Result<Done, Stopped> {
+        let step = async {
+            let Some(kind) = due.step else { return Ok(None) };
+            self.tried(kind, taken).await.map(Some)
+        };
+        let (step, clearing) = join(step, self.clearing(due.clearing, taken)).await;
+        Ok(Done { step: step?, clearing: clearing? })
+    }
+
+    async fn tried(&self, kind: StepKind, taken: &Taken) -> Result<Outcome, Stopped> {
+        let begun = Instant::now();
+        let outcome = self.step(kind, taken).await?;
+        self.metrics.step(kind, begun.elapsed(), matches!(outcome, Outcome::Later { .. }));
+        Ok(outcome)
+    }
+
+    /// The order as it will be once this is written, and its next step, where that may be tried meanwhile: whatever is done
+    /// before the sale is undone as a whole, whether it was written that it was the next thing or not.
+    fn expected(&self, taken: &Taken, done: &Done, elapsed: Duration) -> Option<(StepKind, Taken)> {
+        let outcome = done.step.as_ref()?;
+        let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+        let (mut order, now_us) = (taken.order.clone(), taken.now_us.saturating_add(elapsed_us));
+        order.take_in(outcome.clone(), now_us, self.orders.limits());
+        let kind = order.due().step.filter(|kind| kind.may_be_ahead())?;
+        Some((kind, Taken { order, lease: taken.lease, now_us }))
     }
 
     /// Writes what a step came to, for as long as the lease is sure to hold. `None`: it is somebody else's now.

@@ -17,6 +17,8 @@ pub enum Point {
     TakenUp,
     /// The step of this name is answered, and nothing of that is written.
     Answered(&'static str),
+    /// The step of this name is answered, and that it was the next is not written, which was under way meanwhile.
+    Ahead(&'static str),
     /// Its units are given up, its money is not.
     Released,
     /// Its money is given up, its units are not.
@@ -36,8 +38,9 @@ impl Point {
         let alone =
             [Self::Placed, Self::Told, Self::TakenUp, Self::Released, Self::Voided, Self::Refunded, Self::CartCleared];
         let answered = StepKind::ALL.into_iter().map(|kind| Self::Answered(kind.name()));
+        let ahead = StepKind::ALL.into_iter().filter(|kind| kind.may_be_ahead()).map(|kind| Self::Ahead(kind.name()));
         let written = State::ALL.into_iter().map(|state| Self::Written(state.name()));
-        alone.into_iter().chain(answered).chain(written).collect()
+        alone.into_iter().chain(answered).chain(ahead).chain(written).collect()
     }
 }
 

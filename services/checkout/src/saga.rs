@@ -87,6 +87,14 @@ impl Due {
     }
 }
 
+impl StepKind {
+    /// Whether it may be tried before it is written that it is next: whoever finds the order as it was asks for this again, or
+    /// undoes it.
+    pub(crate) const fn may_be_ahead(self) -> bool {
+        matches!(self, Self::Authorize | Self::Commit)
+    }
+}
+
 impl Order {
     /// What is to be done now, by whoever has taken the order up.
     pub(crate) fn due(&self) -> Due {
