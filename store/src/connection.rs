@@ -11,9 +11,11 @@ use tracing::Instrument as _;
 use crate::database::{Connected, Database, Role};
 use crate::error::{Error, because, source, statement_error};
 use crate::raw::Class;
+use crate::request::Request;
 use crate::row::{RawRow, Row};
 use crate::span;
 use crate::statement::Statement;
+use crate::together::Lookup;
 use crate::value::Value;
 
 /// Lent by [`Store::read`](crate::Store::read). It cannot write, and each statement sees what was committed before it.
@@ -76,6 +78,23 @@ impl Connection {
     ) -> Result<Row, Error> {
         let row = self.fetch_optional(statement, values).await?;
         row.ok_or_else(|| Error::Internal { attempted: statement.name, source: because("the answer has no row") })
+    }
+
+    /// What a lookup finds.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn look_up(&mut self, lookup: &Lookup) -> Result<Vec<Row>, Error> {
+        self.fetch_all(&lookup.statement, [lookup.list().into()]).await
+    }
+
+    /// The answer that this request got before, if it did. A try that is under way is not seen.
+    ///
+    /// # Errors
+    /// [`Error::RequestReused`] if the id was used with other content.
+    pub async fn remembered(&mut self, request: &Request) -> Result<Option<Vec<u8>>, Error> {
+        let found = self.look_up(&request.lookup()).await?;
+        request.answer(found)
     }
 
     async fn run(

@@ -230,7 +230,12 @@ impl Database {
                     Role::Reader | Role::Poller => {
                         postgres_options(options, &self.limits).options([("default_transaction_read_only", "on")])
                     }
-                    Role::Writer => postgres_options(options, &self.limits),
+                    // All it does is by keys. A plan that was made while a table was empty would read the table.
+                    Role::Writer => postgres_options(options, &self.limits).options([
+                        ("enable_seqscan", "off"),
+                        ("enable_hashjoin", "off"),
+                        ("enable_mergejoin", "off"),
+                    ]),
                     Role::Migrator => (**options).clone().disable_statement_logging(),
                 };
                 Ok(Raw::Postgres(options.connect().await?))

@@ -161,6 +161,27 @@ pub(crate) const NEXT_REVISIONS: Statement = Statement::dialect(
     },
 );
 
+/// Says how far a key's events are, of keys that are all different. Only forward.
+pub(crate) const REVISE: Statement = Statement::dialect(
+    "UPSERT store_revision",
+    Dialect {
+        sqlite: "INSERT INTO store_revision (key, revision) SELECT value ->> 'key', value ->> 'revision' \
+                 FROM jsonb_each($1) WHERE true ON CONFLICT (key) DO UPDATE SET revision = excluded.revision \
+                 WHERE store_revision.revision < excluded.revision",
+        postgres: "INSERT INTO store_revision (key, revision) SELECT value ->> 'key', (value ->> 'revision')::bigint \
+                   FROM json_array_elements($1::json) AS listed(value) \
+                   ON CONFLICT (key) DO UPDATE SET revision = excluded.revision \
+                   WHERE store_revision.revision < excluded.revision",
+    },
+);
+
+/// A row of [`REVISE`].
+#[derive(Debug, Serialize)]
+pub(crate) struct Revised<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) revision: i64,
+}
+
 /// The outbox's lock, held until the commit is visible: whoever draws positions next draws higher ones. A pair of 32-bit
 /// numbers is a key space of its own, apart from the 64-bit keys that units lock.
 pub(crate) const LOCK_OUTBOX: &str = "SELECT pg_advisory_xact_lock(1937077611, 1)";

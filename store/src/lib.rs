@@ -5,7 +5,8 @@
 //! - [`Store::read`] lends a connection that cannot write.
 //! - [`Store::write`] runs a [`Unit`]: it succeeds or fails alone and is durable when `write` returns `Ok`, although units
 //!   share commits. A unit gives out its events ([`Transaction::emit`]) and remembers its answer
-//!   ([`Transaction::remember`]) in the same commit.
+//!   ([`Transaction::remember`]) in the same commit. What many units look up ([`Unit::lookups`]) and write
+//!   ([`Transaction::put`]) alike, a batch does for all of them by one statement.
 //! - [`Store::position`] follows the newest event, whoever wrote it. [`Store::watch`] gives the feed to others: a snapshot,
 //!   then every change, from a cursor on.
 //! - [`Follow`] follows another service's feed, and [`Inbox`] applies it in this database. See [`follow`] for an example.
@@ -81,6 +82,7 @@ mod request;
 mod row;
 mod span;
 mod statement;
+mod together;
 mod transaction;
 mod unit;
 mod value;
@@ -101,6 +103,7 @@ pub use crate::reader::{Range, Reader};
 pub use crate::request::{Fingerprint, Keep, Request};
 pub use crate::row::{Column, FromRow, Row};
 pub use crate::statement::{Dialect, Statement};
+pub use crate::together::Lookup;
 pub use crate::transaction::Transaction;
 pub use crate::unit::Unit;
 pub use crate::value::Value;

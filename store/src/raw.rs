@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::{AssertSqlSafe, Postgres, Row as _};
 
+use crate::now;
 use crate::row::RawRow;
 use crate::statement::Statement;
+use crate::transaction::now_us;
 use crate::value::Value;
 
 mod error;
@@ -61,6 +63,23 @@ impl Raw {
         match self {
             Self::Sqlite(c) => c.script(sql, limit).await,
             Self::Postgres(c) => timed(limit, sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(c)).await.map(drop),
+        }
+    }
+
+    /// As [`script`](Self::script), and asks the database's clock last, in microseconds since 1970. An embedded one's is this
+    /// machine's.
+    pub(crate) async fn script_then_clock(&mut self, sql: &str, limit: Duration) -> Result<i64, DriverError> {
+        match self {
+            Self::Sqlite(c) => {
+                c.script(sql, limit).await?;
+                Ok(now_us())
+            }
+            Self::Postgres(c) => {
+                let sql = format!(concat!("{}; SELECT ", now!(postgres), " AS now_us"), sql);
+                let rows = timed(limit, sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(c)).await?;
+                let now_us = rows.last().map(|row| row.try_get("now_us")).unwrap_or(Err(sqlx::Error::RowNotFound));
+                Ok(now_us?)
+            }
         }
     }
 

@@ -1,9 +1,13 @@
 //! Retries are safe: the first answer to a request is remembered, in the commit of its effect.
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::statement::Statement;
-use crate::value::Value;
+use crate::error::Error;
+use crate::now;
+use crate::row::Row;
+use crate::statement::{Dialect, Statement};
+use crate::together::Lookup;
 
 /// One request as a client repeats it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,23 +52,91 @@ impl Request {
         format!("request/{}/{}/{}", self.scope, self.rpc, self.request_id)
     }
 
-    /// The primary key, as the statements below take it.
-    pub(crate) fn names(&self) -> [Value; 3] {
-        [self.scope.as_str().into(), self.rpc.into(), self.request_id.as_str().into()]
+    /// What [`Transaction::remembered`](crate::Transaction::remembered) looks up, for [`Unit::lookups`](crate::Unit::lookups).
+    #[must_use]
+    pub fn lookup(&self) -> Lookup {
+        Lookup::new(FIND, vec![self.scope.as_str(), self.rpc, self.request_id.as_str()])
+    }
+
+    /// The answer in what was looked up.
+    pub(crate) fn answer(&self, found: Vec<Row>) -> Result<Option<Vec<u8>>, Error> {
+        let Some(row) = found.into_iter().next() else { return Ok(None) };
+        let fingerprint: Vec<u8> = row.get("fingerprint")?;
+        if fingerprint != self.fingerprint.0 {
+            return Err(Error::RequestReused { rpc: self.rpc });
+        }
+        row.get("answer").map(Some)
     }
 }
 
-pub(crate) const FIND: Statement = Statement::new(
+const FIND: Statement = Statement::dialect(
     "SELECT store_request",
-    "SELECT fingerprint, answer FROM store_request \
-     WHERE scope = $1 AND rpc = $2 AND request_id = $3 AND (expire_us IS NULL OR expire_us > $4)",
+    Dialect {
+        sqlite: concat!(
+            "SELECT wanted.key AS wanted, fingerprint, answer FROM json_each($1) AS wanted CROSS JOIN store_request \
+             ON scope = wanted.value ->> 0 AND rpc = wanted.value ->> 1 AND request_id = wanted.value ->> 2 \
+             WHERE expire_us IS NULL OR expire_us > ",
+            now!(sqlite)
+        ),
+        postgres: concat!(
+            "SELECT wanted.number - 1 AS wanted, fingerprint, answer \
+             FROM json_array_elements($1::json) WITH ORDINALITY AS wanted(value, number) JOIN store_request \
+             ON scope = wanted.value ->> 0 AND rpc = wanted.value ->> 1 AND request_id = wanted.value ->> 2 \
+             WHERE expire_us IS NULL OR expire_us > ",
+            now!(postgres)
+        ),
+    },
 );
 
-/// Touches no row when the request has an answer already. An expired one that housekeeping has not found yet is replaced.
-pub(crate) const REMEMBER: Statement = Statement::new(
+macro_rules! replace {
+    () => {
+        "ON CONFLICT (scope, rpc, request_id) DO UPDATE SET fingerprint = excluded.fingerprint, \
+         answer = excluded.answer, expire_us = excluded.expire_us WHERE store_request.expire_us <= "
+    };
+}
+
+/// Touches no row of a request that has an answer already. An expired one that housekeeping has not found yet is replaced.
+pub(crate) const REMEMBER: Statement = Statement::dialect(
     "INSERT store_request",
-    "INSERT INTO store_request (scope, rpc, request_id, fingerprint, answer, expire_us) \
-     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope, rpc, request_id) DO UPDATE \
-     SET fingerprint = excluded.fingerprint, answer = excluded.answer, expire_us = excluded.expire_us \
-     WHERE store_request.expire_us <= $7",
+    Dialect {
+        sqlite: concat!(
+            "INSERT INTO store_request (scope, rpc, request_id, fingerprint, answer, expire_us) \
+             SELECT value ->> 'scope', value ->> 'rpc', value ->> 'request_id', unhex(value ->> 'fingerprint'), \
+             unhex(value ->> 'answer'), value ->> 'expire_us' FROM jsonb_each($1) WHERE true ",
+            replace!(),
+            now!(sqlite)
+        ),
+        postgres: concat!(
+            "INSERT INTO store_request (scope, rpc, request_id, fingerprint, answer, expire_us) \
+             SELECT value ->> 'scope', value ->> 'rpc', value ->> 'request_id', decode(value ->> 'fingerprint', 'hex'), \
+             decode(value ->> 'answer', 'hex'), (value ->> 'expire_us')::bigint \
+             FROM json_array_elements($1::json) AS listed(value) ",
+            replace!(),
+            now!(postgres)
+        ),
+    },
 );
+
+/// A row of [`REMEMBER`]. Bytes are hexadecimal digits.
+#[derive(Debug, Serialize)]
+pub(crate) struct Remembered<'a> {
+    scope: &'a str,
+    rpc: &'static str,
+    request_id: &'a str,
+    fingerprint: String,
+    answer: String,
+    expire_us: Option<i64>,
+}
+
+impl<'a> Remembered<'a> {
+    pub(crate) fn new(request: &'a Request, answer: &[u8], expire_us: Option<i64>) -> Self {
+        Self {
+            scope: &request.scope,
+            rpc: request.rpc,
+            request_id: &request.request_id,
+            fingerprint: hex::encode(request.fingerprint.0),
+            answer: hex::encode(answer),
+            expire_us,
+        }
+    }
+}

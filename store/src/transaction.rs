@@ -9,12 +9,13 @@ use tracing::Instrument as _;
 use crate::Source;
 use crate::database::Database;
 use crate::error::{Error, because, source, statement_error};
-use crate::event::{NEXT_REVISION, NEXT_REVISIONS, NewEvent, OutboxRow};
+use crate::event::{NEXT_REVISION, NEXT_REVISIONS, NewEvent, OutboxRow, REVISE, Revised};
 use crate::raw::{Class, DriverError, Raw};
-use crate::request::{FIND, Keep, REMEMBER, Request};
+use crate::request::{Keep, REMEMBER, Remembered, Request};
 use crate::row::{RawRow, Row};
 use crate::span;
 use crate::statement::Statement;
+use crate::together::{Known, Missed, Put};
 use crate::value::Value;
 
 /// The part of a transaction that belongs to one [`Unit`](crate::Unit).
@@ -26,6 +27,14 @@ pub struct Transaction {
     /// Absent while a statement runs, and for good once the connection is lost.
     pub(crate) raw: Option<Raw>,
     pub(crate) events: Vec<OutboxRow>,
+    /// The database's clock when the batch had its locks.
+    pub(crate) now_us: i64,
+    /// What was found for the unit that runs now.
+    pub(crate) known: Vec<Known>,
+    /// What the unit that runs now is to write when the batch ends.
+    pub(crate) own: Vec<Put>,
+    /// What those before it are to write.
+    pub(crate) puts: Vec<Put>,
     /// Whether a statement was sent that may have written, since the unit that runs now began.
     pub(crate) wrote: bool,
     pub(crate) fault: Option<Fault>,
@@ -48,7 +57,24 @@ pub(crate) enum Fault {
 
 impl Transaction {
     pub(crate) fn new(database: Arc<Database>, raw: Raw) -> Self {
-        Self { database, raw: Some(raw), events: Vec::new(), wrote: false, fault: None }
+        Self {
+            database,
+            raw: Some(raw),
+            events: Vec::new(),
+            now_us: 0,
+            known: Vec::new(),
+            own: Vec::new(),
+            puts: Vec::new(),
+            wrote: false,
+            fault: None,
+        }
+    }
+
+    /// The database's clock, in microseconds since 1970, when this unit's keys were locked already: what is over for one
+    /// unit is over for the next that locks the same, in any replica.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.now_us
     }
 
     /// Runs a statement and returns how many rows it touched.
@@ -60,10 +86,8 @@ impl Transaction {
         statement: &Statement,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<u64, Error> {
-        let values: Vec<Value> = values.into_iter().collect();
-        let (mut raw, span) = self.take(statement)?;
-        let answer = raw.execute(statement, values, self.limit()).instrument(span.clone()).await;
-        self.settle(statement, raw, &span, answer)
+        self.write_own().await?;
+        self.send(statement, values.into_iter().collect()).await
     }
 
     /// All rows of the answer. Bound it with a `LIMIT`.
@@ -75,6 +99,7 @@ impl Transaction {
         statement: &Statement,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<Row>, Error> {
+        self.write_own().await?;
         let values: Vec<Value> = values.into_iter().collect();
         let (mut raw, span) = self.take(statement)?;
         let answer = raw.fetch_all(statement, values, self.limit()).instrument(span.clone()).await;
@@ -107,6 +132,12 @@ impl Transaction {
         row.ok_or_else(|| Error::Internal { attempted: statement.name, source: because("the answer has no row") })
     }
 
+    pub(crate) async fn send(&mut self, statement: &Statement, values: Vec<Value>) -> Result<u64, Error> {
+        let (mut raw, span) = self.take(statement)?;
+        let answer = raw.execute(statement, values, self.limit()).instrument(span.clone()).await;
+        self.settle(statement, raw, &span, answer)
+    }
+
     /// Gives an event out, in the commit of this unit, and returns the key's new revision.
     ///
     /// Positions follow the order of commits, and within a commit the order of calls.
@@ -119,13 +150,16 @@ impl Transaction {
         row.get("revision")
     }
 
-    /// Counts a change of a key that is given out to nobody, and returns the key's new revision: for things whose revision
-    /// counts changes of which only some are events.
+    /// As [`emit`](Self::emit), of a thing that counts its own changes, of which others are told some or all: the revision is
+    /// the thing's, above that of any event of it before.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub async fn revise(&mut self, key: &str) -> Result<u64, Error> {
-        self.fetch_one(&NEXT_REVISION, [key.into()]).await?.get("revision")
+    /// See [`Error`]; [`Error::Internal`] of this unit where the key's events are that far already.
+    pub fn emit_at(&mut self, event: NewEvent, revision: u64) -> Result<(), Error> {
+        let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+        self.put(&REVISE, &Revised { key: &event.key, revision })?;
+        self.give_out(event, revision);
+        Ok(())
     }
 
     /// As [`emit`](Self::emit) of one after the other, in one statement. Each event is of another key; the revisions are in
@@ -164,37 +198,25 @@ impl Transaction {
     /// # Errors
     /// [`Error::RequestReused`] if the id was used with other content.
     pub async fn remembered(&mut self, request: &Request) -> Result<Option<Vec<u8>>, Error> {
-        let [scope, rpc, id] = request.names();
-        let Some(row) = self.fetch_optional(&FIND, [scope, rpc, id, now_us().into()]).await? else {
-            return Ok(None);
-        };
-        let fingerprint: Vec<u8> = row.get("fingerprint")?;
-        if fingerprint != request.fingerprint.0 {
-            return Err(Error::RequestReused { rpc: request.rpc });
-        }
-        row.get("answer").map(Some)
+        let found = self.look_up(&request.lookup()).await?;
+        request.answer(found)
     }
 
     /// Remembers the answer to this request, in the commit of its effect. A unit that then fails remembers nothing.
     ///
+    /// A try of the same request that ran in another replica meanwhile makes this unit run again, and find that one's answer.
+    ///
     /// # Errors
-    /// See [`Error`]. A try of the same request that ran in another replica meanwhile makes this unit run again, and find
-    /// that one's answer.
-    pub async fn remember(&mut self, request: &Request, answer: &[u8]) -> Result<(), Error> {
-        let now = now_us();
-        let expire = match request.keep {
-            Keep::Week => Some(now.saturating_add(micros(self.database.limits.request_retention))),
+    /// See [`Error`].
+    pub fn remember(&mut self, request: &Request, answer: &[u8]) -> Result<(), Error> {
+        let expire_us = match request.keep {
+            Keep::Week => Some(self.now_us.saturating_add(micros(self.database.limits.request_retention))),
             Keep::Forever => None,
         };
-        let [scope, rpc, id] = request.names();
-        let fingerprint = request.fingerprint.0.as_slice().into();
-        let values = [scope, rpc, id, fingerprint, answer.into(), expire.into(), now.into()];
-        if self.execute(&REMEMBER, values).await? == 1 {
-            return Ok(());
-        }
+        let row = Remembered::new(request, answer, expire_us);
         let error = Error::Overloaded { attempted: request.rpc, limit: "tries of one request at the same time" };
-        self.fault = Some(Fault::Contended(error.clone()));
-        Err(error)
+        self.own.push(Put::new(REMEMBER, &row, Missed::Again(error))?);
+        Ok(())
     }
 
     fn limit(&self) -> std::time::Duration {

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::error::Error;
+use crate::together::Lookup;
 use crate::transaction::Transaction;
 
 /// A write that succeeds or fails alone, although it shares its commit with others.
@@ -20,6 +21,11 @@ pub trait Unit: Send + Sync + 'static {
 
     /// What is written, such as `product/42`. Units with a key in common never run at the same time, in any replica.
     fn keys(&self) -> Vec<String>;
+
+    /// What it will look up: found for all units of a batch by one statement each. It may ask for less, or for more later.
+    fn lookups(&self) -> Vec<Lookup> {
+        Vec::new()
+    }
 
     /// Does the write.
     fn run(&self, tx: &mut Transaction) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;

@@ -72,7 +72,7 @@ pub(crate) struct Refund {
 }
 
 /// What a call comes to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The charge is in this state from now on.
     To(State),

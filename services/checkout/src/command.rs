@@ -85,7 +85,9 @@ impl Order {
         self.enter(state, now_us);
     }
 
+    /// Whoever works on it meanwhile sees by the change that its tries count from zero again.
     fn retry(&mut self, now_us: i64) -> Change {
+        let before = self.progress.clone();
         if let Some(clearing) = &mut self.progress.clearing {
             clearing.next_us = None;
         }
@@ -97,7 +99,7 @@ impl Order {
             step.attempts = 0;
             step.next_us = None;
         }
-        Change::None
+        if self.progress == before { Change::None } else { Change::Changed }
     }
 
     fn fulfill(&mut self, tracking: Option<&Tracking>, now_us: i64) -> Result<Change, Refused> {

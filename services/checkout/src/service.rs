@@ -7,7 +7,6 @@ mod request;
 use contracts::checkout::v1 as pb;
 use contracts::checkout::v1::checkout_service_server::{CheckoutService, CheckoutServiceServer};
 use futures_util::StreamExt as _;
-use futures_util::future::join;
 use futures_util::stream::BoxStream;
 use prost::Message;
 use rpc::{Served, now_us};
@@ -20,7 +19,7 @@ use crate::faults::Faults;
 use crate::order::Order;
 use crate::quote::Wish;
 use crate::quoting::Quoting;
-use crate::store::Orders;
+use crate::store::{NewOrder, Orders};
 
 pub(crate) use answer::{WIRE, short_quote};
 
@@ -52,16 +51,27 @@ pub(crate) fn server<F: Faults>(
 impl<F: Faults> Rpcs<F> {
     /// Places an order, or finds the one that the request placed before.
     async fn place(&self, place: request::Place) -> Result<Followed, Error> {
+        let request = place.request.clone();
+        let error = match self.agreed(place).await {
+            // Whoever writes it finds the one that was placed before.
+            Ok(new) => return self.driver.place(new, request).await,
+            Err(error) => error,
+        };
+        // An order that was placed empties its cart: what stands in a repeated request's way is that order.
+        match self.orders.placed(request).await? {
+            Some(order) => Ok(Followed::elsewhere(order)),
+            None => Err(error),
+        }
+    }
+
+    /// The order that is placed, at what was quoted.
+    async fn agreed(&self, place: request::Place) -> Result<NewOrder, Error> {
         let now_us = now_us();
         let quoted = self.quoting.quoted(&place.quote_id).await?.filter(|quoted| quoted.cart == place.cart);
-        let shipping = quoted.as_ref().map(|quoted| quoted.shipping.clone());
-        let wish = Wish { cart: place.cart.clone(), destination: place.address.destination.clone(), shipping };
-        // Together: that a request is a repeated one is the exception.
-        let (before, quote) = join(self.orders.placed(place.request.clone()), self.quoting.quote(&wish, now_us)).await;
-        if let Some(order) = before? {
-            return Ok(Followed::elsewhere(order));
-        }
-        let (quoted, quote) = (quoted.ok_or(Error::QuoteInvalid)?, quote?);
+        let quoted = quoted.ok_or(Error::QuoteInvalid)?;
+        let (cart, destination) = (place.cart.clone(), place.address.destination.clone());
+        let wish = Wish { cart, destination, shipping: Some(quoted.shipping.clone()) };
+        let quote = self.quoting.quote(&wish, now_us).await?;
         let same = quoted.cart_etag == quote.cart_etag
             && quoted.is_to(&quote.destination)
             && place.expected_total == quote.total();
@@ -69,8 +79,7 @@ impl<F: Faults> Rpcs<F> {
             let offer = Box::new(self.quoting.offer(quote).await?);
             return Err(if same { Error::QuoteExpired(offer) } else { Error::QuoteChanged(offer) });
         }
-        let (new, request) = place.of(quote, mesh::context::traceparent())?;
-        self.driver.place(new, request).await
+        place.of(quote, mesh::context::traceparent())
     }
 }
 

@@ -124,7 +124,7 @@ impl Orders {
 
     /// The order that this request placed before, if it did.
     pub(crate) async fn placed(&self, request: Request) -> Result<Option<Order>, Error> {
-        self.store.write(place::Seek { request }).await
+        self.store.read("FindPlacedOrder", move |connection| place::find(connection, request)).await
     }
 
     /// An order as it is.
@@ -146,9 +146,8 @@ impl Orders {
 
     /// Takes in what came of what was due. `None`: somebody else has taken the order up, and nothing was written.
     pub(crate) async fn advance(&self, taken: &Taken, done: Done) -> Result<Option<Taken>, Error> {
-        let (id, state, lease) = (taken.order.id.clone(), taken.order.state, taken.lease);
-        let (wire, limits, lease_us) = (self.wire, self.limits, self.lease_us);
-        self.store.write(advance::Advance { id, state, lease, done, wire, limits, lease_us }).await
+        let (taken, wire, limits, lease_us) = (taken.clone(), self.wire, self.limits, self.lease_us);
+        self.store.write(advance::Advance { taken, done, wire, limits, lease_us }).await
     }
 
     /// Tells an order something, or gives the first answer to this request again, encoded.

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::payment::{Content, Payment, RefundState, State};
 use crate::processor::{Answer, Authorization, Failure, Processor, Seen};
 use crate::seal::{Keys, Kind};
-use crate::store::{Begun, News, Payments, Wish};
+use crate::store::{Begun, News, Payments, Sealed, Wish};
 
 /// The most characters that are kept of why a processor refuses.
 const WHY_MAX: usize = 100;
@@ -32,7 +32,8 @@ pub(crate) struct Settlement<P> {
 /// What the processor is told.
 #[derive(Clone, Debug)]
 enum Step {
-    Authorize,
+    /// With what is sealed of the card, where that was read already.
+    Authorize(Option<Sealed>),
     Capture,
     Void,
     Refund(String),
@@ -51,7 +52,7 @@ impl Step {
     /// Whether the processor has yet to do it.
     fn is_open(&self, payment: &Payment) -> bool {
         match self {
-            Self::Authorize => payment.state == State::Authorizing,
+            Self::Authorize(_) => payment.state == State::Authorizing,
             Self::Capture => payment.state == State::Capturing,
             Self::Void => payment.state == State::Voiding,
             Self::Refund(id) => payment.refund(id).is_some_and(|refund| refund.state == RefundState::Pending),
@@ -68,8 +69,10 @@ impl<P: Processor> Settlement<P> {
     pub(crate) async fn authorize(&self, id: Capability, token: Capability, amount: Money) -> Result<Payment, Error> {
         let payment = match self.payments.authorize(id, token, amount).await? {
             Begun::Already(payment) => payment,
-            Begun::New { payment, before } => self.tell(payment, Step::Authorize, Teller::First(before)).await?,
-            Begun::InDoubt(payment) => self.resume(payment, &Step::Authorize).await?,
+            Begun::New { payment, before, sealed } => {
+                self.tell(payment, Step::Authorize(sealed), Teller::First(before)).await?
+            }
+            Begun::InDoubt(payment) => self.resume(payment, &Step::Authorize(None)).await?,
         };
         // Somebody voided it meanwhile, or it was given up.
         match payment.state {
@@ -82,7 +85,7 @@ impl<P: Processor> Settlement<P> {
     pub(crate) async fn capture(&self, id: Capability) -> Result<Payment, Error> {
         let payment = match self.payments.begin(id, Wish::Capture).await? {
             Begun::Already(payment) => payment,
-            Begun::New { payment, before } => self.tell(payment, Step::Capture, Teller::First(before)).await?,
+            Begun::New { payment, before, .. } => self.tell(payment, Step::Capture, Teller::First(before)).await?,
             Begun::InDoubt(payment) => self.resume(payment, &Step::Capture).await?,
         };
         if payment.state == State::Captured { Ok(payment) } else { Err(Error::NotAuthorized) }
@@ -98,7 +101,7 @@ impl<P: Processor> Settlement<P> {
         }
         let payment = match self.payments.begin(id, Wish::Void).await? {
             Begun::Already(payment) => payment,
-            Begun::New { payment, before } => self.tell(payment, Step::Void, Teller::First(before)).await?,
+            Begun::New { payment, before, .. } => self.tell(payment, Step::Void, Teller::First(before)).await?,
             Begun::InDoubt(payment) => self.resume(payment, &Step::Void).await?,
         };
         if payment.state == State::Captured { Err(Error::Captured) } else { Ok(payment) }
@@ -109,7 +112,7 @@ impl<P: Processor> Settlement<P> {
         let step = Step::Refund(refund_id.clone());
         let payment = match self.payments.refund(id, refund_id.clone(), amount).await? {
             Begun::Already(payment) => payment,
-            Begun::New { payment, before } => self.tell(payment, step, Teller::First(before)).await?,
+            Begun::New { payment, before, .. } => self.tell(payment, step, Teller::First(before)).await?,
             Begun::InDoubt(payment) => self.resume(payment, &step).await?,
         };
         match payment.refund(&refund_id).map(|refund| &refund.state) {
@@ -121,7 +124,7 @@ impl<P: Processor> Settlement<P> {
     /// Tells the processor, and settles what it answers. The payment that it gives has the step behind it.
     async fn tell(&self, payment: Payment, step: Step, teller: Teller) -> Result<Payment, Error> {
         let answer = match &step {
-            Step::Authorize => match (self.tell_of_card(&payment).await, teller) {
+            Step::Authorize(sealed) => match (self.tell_of_card(&payment, sealed.clone()).await, teller) {
                 (Ok(answer), _) => answer,
                 (Err(error), Teller::First(before)) => {
                     self.undo(&payment, step, before).await?;
@@ -178,7 +181,7 @@ impl<P: Processor> Settlement<P> {
         }
         let (attempt, why) = (payment.attempt, why.chars().take(WHY_MAX).collect::<String>());
         match step {
-            Step::Authorize => self.settled(payment, News::AuthorizationRefused { attempt }).await,
+            Step::Authorize(_) => self.settled(payment, News::AuthorizationRefused { attempt }).await,
             Step::Capture => {
                 self.settled(payment, News::CaptureRefused { attempt }).await?;
                 Err(Error::CaptureRefused(why))
@@ -191,7 +194,7 @@ impl<P: Processor> Settlement<P> {
 
     async fn undo(&self, payment: &Payment, step: Step, before: Option<State>) -> Result<(), Error> {
         let news = match step {
-            Step::Authorize | Step::Capture | Step::Void => News::Undone { attempt: payment.attempt, before },
+            Step::Authorize(_) | Step::Capture | Step::Void => News::Undone { attempt: payment.attempt, before },
             Step::Refund(refund_id) => News::RefundUndone { refund_id },
         };
         self.payments.settle(payment.id.clone(), news).await.map(drop)
@@ -204,9 +207,13 @@ impl<P: Processor> Settlement<P> {
     }
 
     /// The processor's answer to an authorization, for which the card is opened.
-    async fn tell_of_card(&self, payment: &Payment) -> Result<Answer, Error> {
+    async fn tell_of_card(&self, payment: &Payment, sealed: Option<Sealed>) -> Result<Answer, Error> {
         let Some(content) = &payment.content else { return Err(Error::TokenInvalid) };
-        let Some((number, holder, code)) = self.open(content).await? else { return Err(Error::TokenInvalid) };
+        let sealed = match sealed {
+            Some(sealed) => Some(sealed),
+            None => self.payments.sealed(&content.token).await?,
+        };
+        let Some((number, holder, code)) = self.open(content, sealed)? else { return Err(Error::TokenInvalid) };
         let order = Authorization {
             payment: &payment.id,
             amount: content.amount,
@@ -219,12 +226,14 @@ impl<P: Processor> Settlement<P> {
     }
 
     /// A card's number, the name on it and its code; `None` where the code is erased.
-    async fn open(&self, content: &Content) -> Result<Option<(Number, zeroize::Zeroizing<String>, Code)>, Error> {
+    fn open(
+        &self,
+        content: &Content,
+        sealed: Option<Sealed>,
+    ) -> Result<Option<(Number, zeroize::Zeroizing<String>, Code)>, Error> {
         let token = content.token.as_str();
-        let Some(sealed) = self.payments.sealed(&content.token).await? else { return Ok(None) };
-        let Some(code) = sealed.code else { return Ok(None) };
-        let (text, code) =
-            (self.keys.open(Kind::Number, token, &sealed.number)?, self.keys.open(Kind::Code, token, &code)?);
+        let Some(Sealed { number, code: Some(code) }) = sealed else { return Ok(None) };
+        let (text, code) = (self.keys.open(Kind::Number, token, &number)?, self.keys.open(Kind::Code, token, &code)?);
         let (number, holder) = text.split_once(SEPARATOR).unwrap_or((&text, ""));
         let damaged = crate::seal::OpenError::Damaged;
         let number = Number::parse(number).map_err(|_| damaged)?;

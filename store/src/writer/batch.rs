@@ -6,13 +6,17 @@
 //!
 //! Savepoints, which undo one unit and leave the others, are an exchange a unit. Most units succeed, and most that refuse
 //! have only read, so a batch runs without them until a unit fails that has written; then all of it runs again with them.
+//!
+//! What units look up and put is asked and written for all of them at once: see [`together`](crate::together).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout};
+use tracing::{Instrument as _, Span};
 
 use crate::config::Target;
 use crate::database::Database;
@@ -20,6 +24,7 @@ use crate::error::{Error, Source, TooSlow, because, source, statement_error};
 use crate::event::{self, INSERT_EVENTS, LOCK_OUTBOX};
 use crate::raw::{Class, DriverError, Raw};
 use crate::row::Row;
+use crate::together::{Known, Question, questions};
 use crate::transaction::{self, Transaction};
 
 use super::Job;
@@ -30,6 +35,8 @@ pub(super) struct Batch {
     tx: Transaction,
     /// Whether each unit has a savepoint of its own.
     guarded: bool,
+    /// Whether there is but one.
+    alone: bool,
     /// Time for units; more of them wait for the next batch.
     work: Duration,
     /// What beginning and committing took, once it is committed.
@@ -61,7 +68,14 @@ pub(super) enum Fault {
 
 impl Batch {
     pub(super) fn new(database: Arc<Database>, raw: Raw, guarded: bool, work: Duration) -> Self {
-        Self { tx: Transaction::new(Arc::clone(&database), raw), database, guarded, work, overhead: Duration::ZERO }
+        Self {
+            tx: Transaction::new(Arc::clone(&database), raw),
+            database,
+            guarded,
+            alone: false,
+            work,
+            overhead: Duration::ZERO,
+        }
     }
 
     /// Whether its units had savepoints in the end.
@@ -82,19 +96,34 @@ impl Batch {
     /// Runs units from the front until all ran or time is up, commits, and returns how many ran.
     pub(super) async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<usize, Fault> {
         // A unit without company needs no savepoint: what undoes it undoes the transaction.
-        self.guarded &= jobs.len() > 1;
+        self.alone = jobs.len() == 1;
+        self.guarded &= !self.alone;
         let began = Instant::now();
         let begin = self.begin(jobs);
         self.start(begin).await?;
+        let apart = share_a_key(jobs);
+        // What is done for all shows under the first.
+        let span = jobs.first().map_or_else(Span::none, |job| job.span().clone());
+        let asking = jobs.iter().zip(&apart).enumerate().filter(|(_, (_, apart))| !**apart);
+        // But for those that may find what an earlier one is about to write.
+        let asked = questions(asking.map(|(unit, (job, _))| (unit, job.lookups())));
+        let mut known = self.look_up(asked, jobs.len()).instrument(span.clone()).await?;
         let begun = Instant::now();
         let (mut ran, mut succeeded) = (0, 0);
         while ran < jobs.len() && (ran == 0 || begun.elapsed() < self.work) {
+            if apart[ran] {
+                self.write_puts().instrument(span.clone()).await?;
+            }
             self.tx.wrote = false;
+            self.tx.known = std::mem::take(&mut known[ran]);
             let outcome = self.unit(ran, &mut jobs[ran]).await?;
             ran += 1;
             succeeded += u64::from(outcome == Outcome::Done);
             match outcome {
-                Outcome::Done if self.guarded => self.script("RELEASE SAVEPOINT unit; SAVEPOINT unit").await?,
+                Outcome::Done if self.guarded => {
+                    self.write_puts().instrument(span.clone()).await?;
+                    self.script("RELEASE SAVEPOINT unit; SAVEPOINT unit").await?;
+                }
                 Outcome::Failed if self.guarded => self.script("ROLLBACK TO SAVEPOINT unit").await?,
                 // Nothing of it is left, or the transaction goes with it.
                 Outcome::Done | Outcome::Refused => {}
@@ -102,6 +131,7 @@ impl Batch {
                 Outcome::Failed => {
                     self.script("ROLLBACK").await?;
                     self.tx.events.clear();
+                    self.tx.puts.clear();
                     self.guarded = true;
                     return Box::pin(self.run(jobs)).await;
                 }
@@ -111,6 +141,7 @@ impl Batch {
             self.script("ROLLBACK").await?;
             return Ok(ran);
         }
+        self.write_puts().instrument(span).await?;
         let worked = begun.elapsed();
         let head = self.insert_events().await?;
         self.database.committing.store(true, Ordering::Release);
@@ -143,13 +174,55 @@ impl Batch {
 
     async fn start(&mut self, script: String) -> Result<(), Fault> {
         let limit = self.limit();
-        match self.raw()?.script(&script, limit).await {
-            Ok(()) => Ok(()),
+        match self.raw()?.script_then_clock(&script, limit).await {
+            Ok(now_us) => {
+                self.tx.now_us = now_us;
+                Ok(())
+            }
             Err(error) if error.class() == Class::Busy => {
                 self.rollback().await?;
                 Err(Fault::Refused(Error::Overloaded { attempted: "BEGIN", limit: "wait for another writer" }))
             }
             Err(error) => Err(self.failed("BEGIN", error).await),
+        }
+    }
+
+    /// Asks what units will look up, and gives each of so many what is found for it.
+    async fn look_up(&mut self, asked: Vec<Question>, units: usize) -> Result<Vec<Vec<Known>>, Fault> {
+        let mut known: Vec<Vec<Known>> = (0..units).map(|_| Vec::new()).collect();
+        for question in asked {
+            let rows = self.tx.fetch_all(&question.statement, [question.list().into()]).await;
+            match rows.and_then(|rows| question.answers(rows)) {
+                Ok(answers) => answers.for_each(|(unit, found)| known[unit].push(found)),
+                Err(error) => return Err(self.failed_together(error).await),
+            }
+        }
+        Ok(known)
+    }
+
+    /// Writes what the units so far have put.
+    async fn write_puts(&mut self) -> Result<(), Fault> {
+        match self.tx.write_puts().await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed_together(error).await),
+        }
+    }
+
+    /// Undoes the transaction after a statement failed that was for several units: whose fault it was shows when each runs
+    /// alone.
+    async fn failed_together(&mut self, error: Error) -> Fault {
+        let (error, contended) = match self.tx.fault.take() {
+            Some(transaction::Fault::Lost(source)) => return Fault::Lost { source, culprit: None },
+            Some(transaction::Fault::Slow(source)) => {
+                return Fault::Lost { source, culprit: self.alone.then_some(0) };
+            }
+            Some(transaction::Fault::Contended(error)) => (error, true),
+            Some(transaction::Fault::Full(error)) => (error, false),
+            Some(transaction::Fault::Statement) | None => (error, false),
+        };
+        match self.rollback().await {
+            Ok(()) => Fault::Undone { error, contended },
+            Err(fault) => fault,
         }
     }
 
@@ -160,6 +233,7 @@ impl Batch {
             let source = source(TooSlow(limit));
             return Err(Fault::Lost { source, culprit: Some(index) });
         };
+        let own = std::mem::take(&mut self.tx.own);
         match self.tx.fault.take() {
             Some(transaction::Fault::Lost(source)) => Err(Fault::Lost { source, culprit: None }),
             Some(transaction::Fault::Slow(source)) => Err(Fault::Lost { source, culprit: Some(index) }),
@@ -176,7 +250,10 @@ impl Batch {
                 // PostgreSQL takes nothing more in this transaction, whatever it was that failed.
                 Ok(Outcome::Failed)
             }
-            None if succeeded => Ok(Outcome::Done),
+            None if succeeded => {
+                self.tx.puts.extend(own);
+                Ok(Outcome::Done)
+            }
             None => {
                 self.tx.events.truncate(events);
                 Ok(if self.tx.wrote { Outcome::Failed } else { Outcome::Refused })
@@ -273,6 +350,17 @@ impl Batch {
     fn limit(&self) -> Duration {
         self.database.limits.statement_timeout
     }
+}
+
+/// Which units have a key in common with one before them.
+fn share_a_key(jobs: &[Box<dyn Job>]) -> Vec<bool> {
+    let mut seen = HashSet::new();
+    let mut shared = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        // Every key is noted, also after the first that is known.
+        shared.push(job.keys().iter().filter(|key| !seen.insert(key.as_str())).count() > 0);
+    }
+    shared
 }
 
 /// The array is locked from left to right, as the scan of a function's rows goes.

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tracing::{Instrument as _, Span};
 
 use crate::error::{Error, because};
+use crate::together::Lookup;
 use crate::transaction::{Fault, Transaction};
 use crate::unit::Unit;
 
@@ -18,6 +19,9 @@ pub(crate) trait Job: Send {
     fn span(&self) -> &Span;
 
     fn keys(&self) -> &[String];
+
+    /// What it will look up.
+    fn lookups(&self) -> Vec<Lookup>;
 
     /// Runs the unit and keeps its outcome; true if it succeeded. May be called again.
     fn run<'a>(&'a mut self, tx: &'a mut Transaction) -> BoxFuture<'a, bool>;
@@ -52,6 +56,10 @@ impl<U: Unit> Job for Pending<U> {
 
     fn keys(&self) -> &[String] {
         &self.keys
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.unit.lookups()
     }
 
     fn run<'a>(&'a mut self, tx: &'a mut Transaction) -> BoxFuture<'a, bool> {

@@ -14,4 +14,5 @@ mod outages;
 mod requests;
 mod schema;
 mod spans;
+mod together;
 mod watch;

@@ -38,7 +38,7 @@ fn create(request: Request, refuse: bool) -> impl store::Unit<Output = String, E
             const COUNT: Statement = Statement::new("SELECT thing", "SELECT COUNT(*) AS number FROM thing");
             let name = format!("thing-{}", tx.fetch_one(&COUNT, []).await?.get::<i64>("number")?);
             tx.execute(&INSERT, [name.as_str().into(), 1_i64.into()]).await?;
-            tx.remember(&request, name.as_bytes()).await?;
+            tx.remember(&request, name.as_bytes())?;
             if refuse { Err(Refusal::No("after it was remembered")) } else { Ok(name) }
         }
         .boxed()

@@ -2,34 +2,71 @@
 
 use std::sync::Arc;
 
-use ::store::{Connection, Error as StoreError, Row, Statement, Transaction};
+use ::store::{Connection, Dialect, Error as StoreError, Lookup, Row, Statement, Transaction};
 use rpc::Capability;
 use rpc::money::{Currency, Money};
+use serde::Serialize;
 
 use crate::card::Trace;
-use crate::charge::{Charge, Content, REFUNDS_MAX, Reason, Refund, State};
-use crate::error::unexpected;
+use crate::charge::{Charge, Content, Reason, Refund, State};
 
-const CHARGE: Statement = Statement::new(
+macro_rules! columns {
+    () => {
+        "charges.reference, charges.state, charges.currency, charges.amount_minor, charges.fingerprint, charges.last_four, \
+         charges.reason, charges.create_us, charges.expire_us, refunds.refund_id, refunds.amount_minor AS refund_minor, \
+         refunds.state AS refund_state, refunds.reason AS refund_reason"
+    };
+}
+
+/// A row for each refund, and one where there is none.
+const LOAD: Statement = Statement::dialect(
     "SELECT charges",
-    "SELECT reference, state, currency, amount_minor, fingerprint, last_four, reason, create_us, expire_us FROM charges \
-     WHERE payment_id = $1",
+    Dialect {
+        sqlite: concat!(
+            "SELECT wanted.key AS wanted, ",
+            columns!(),
+            " FROM json_each($1) AS wanted CROSS JOIN charges ON charges.payment_id = wanted.value \
+             LEFT JOIN refunds ON refunds.payment_id = charges.payment_id ORDER BY wanted.key, refunds.number"
+        ),
+        // Row by row, whatever the planner thinks of the tables.
+        postgres: concat!(
+            "SELECT wanted.number - 1 AS wanted, ",
+            columns!(),
+            " FROM json_array_elements_text($1::json) WITH ORDINALITY AS wanted(value, number) \
+             JOIN LATERAL (SELECT * FROM charges WHERE payment_id = wanted.value OFFSET 0) AS charges ON true \
+             LEFT JOIN LATERAL (SELECT * FROM refunds WHERE payment_id = charges.payment_id OFFSET 0) AS refunds ON true \
+             ORDER BY wanted.number, refunds.number"
+        ),
+    },
 );
 
-const REFUNDS: Statement = Statement::new(
-    "SELECT refunds",
-    "SELECT refund_id, amount_minor, state, reason FROM refunds WHERE payment_id = $1 ORDER BY number LIMIT $2",
-);
-
-const INSERT: Statement = Statement::new(
+const INSERT: Statement = Statement::dialect(
     "INSERT charges",
-    "INSERT INTO charges (payment_id, reference, state, currency, amount_minor, fingerprint, last_four, reason, create_us, \
-     expire_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    Dialect {
+        sqlite: "INSERT INTO charges (payment_id, reference, state, currency, amount_minor, fingerprint, last_four, reason, \
+                 create_us, expire_us) SELECT value ->> 'payment_id', value ->> 'reference', value ->> 'state', \
+                 value ->> 'currency', value ->> 'amount_minor', unhex(value ->> 'fingerprint'), value ->> 'last_four', \
+                 value ->> 'reason', value ->> 'create_us', value ->> 'expire_us' FROM jsonb_each($1)",
+        postgres: "INSERT INTO charges (payment_id, reference, state, currency, amount_minor, fingerprint, last_four, \
+                   reason, create_us, expire_us) SELECT value ->> 'payment_id', value ->> 'reference', \
+                   (value ->> 'state')::bigint, value ->> 'currency', (value ->> 'amount_minor')::bigint, \
+                   decode(value ->> 'fingerprint', 'hex'), value ->> 'last_four', (value ->> 'reason')::bigint, \
+                   (value ->> 'create_us')::bigint, (value ->> 'expire_us')::bigint \
+                   FROM json_array_elements($1::json) AS listed(value)",
+    },
 );
 
 /// Only from authorized: every other state is final.
-const UPDATE: Statement =
-    Statement::new("UPDATE charges", "UPDATE charges SET state = $2 WHERE payment_id = $1 AND state = 1");
+const UPDATE: Statement = Statement::dialect(
+    "UPDATE charges",
+    Dialect {
+        sqlite: "UPDATE charges SET state = value ->> 'state' FROM jsonb_each($1) AS listed \
+                 WHERE payment_id = value ->> 'payment_id' AND charges.state = 1",
+        postgres: "UPDATE charges SET state = (value ->> 'state')::bigint \
+                   FROM json_array_elements($1::json) AS listed(value) \
+                   WHERE payment_id = value ->> 'payment_id' AND charges.state = 1",
+    },
+);
 
 const INSERT_REFUND: Statement = Statement::new(
     "INSERT refunds",
@@ -41,42 +78,60 @@ pub(super) fn key(payment: &Capability) -> String {
     format!("charge/{}", payment.as_str())
 }
 
+/// What finds a charge.
+pub(super) fn lookup(payment: &Capability) -> Lookup {
+    Lookup::new(LOAD, payment.as_str())
+}
+
 pub(super) async fn load(tx: &mut Transaction, payment: &Capability) -> Result<Option<Charge>, StoreError> {
-    let Some(row) = tx.fetch_optional(&CHARGE, [payment.as_str().into()]).await? else { return Ok(None) };
-    let refunds = tx.fetch_all(&REFUNDS, [payment.as_str().into(), limit()]).await?;
-    charge(payment, &row, &refunds).map(Some)
+    found(payment, &tx.look_up(&lookup(payment)).await?)
 }
 
 pub(super) async fn read(connection: &mut Connection, payment: &Capability) -> Result<Option<Charge>, StoreError> {
-    let Some(row) = connection.fetch_optional(&CHARGE, [payment.as_str().into()]).await? else { return Ok(None) };
-    let refunds = connection.fetch_all(&REFUNDS, [payment.as_str().into(), limit()]).await?;
-    charge(payment, &row, &refunds).map(Some)
+    found(payment, &connection.look_up(&lookup(payment)).await?)
 }
 
-pub(super) async fn insert(tx: &mut Transaction, charge: &Charge) -> Result<(), StoreError> {
-    let content = charge.content.as_ref();
-    let (state, reason) = numbers(charge.state);
-    let values = [
-        charge.payment.as_str().into(),
-        charge.reference.as_str().into(),
-        state.into(),
-        content.map(|content| content.amount.currency().code()).into(),
-        content.map(|content| content.amount.minor()).into(),
-        content.map(|content| content.card.fingerprint.as_slice()).into(),
-        content.map_or("", |content| content.card.last_four.as_str()).into(),
-        reason.into(),
-        charge.create_us.into(),
-        charge.expire_us.into(),
-    ];
-    tx.execute(&INSERT, values).await.map(drop)
+/// A row of [`INSERT`], and of [`UPDATE`].
+#[derive(Serialize)]
+struct ChargeRow<'a> {
+    payment_id: &'a str,
+    reference: &'a str,
+    state: i64,
+    currency: Option<&'static str>,
+    amount_minor: Option<i64>,
+    /// Hexadecimal digits.
+    fingerprint: Option<String>,
+    last_four: &'a str,
+    reason: i64,
+    create_us: i64,
+    expire_us: Option<i64>,
 }
 
-pub(super) async fn update(tx: &mut Transaction, charge: &Charge) -> Result<(), StoreError> {
-    let (state, _) = numbers(charge.state);
-    match tx.execute(&UPDATE, [charge.payment.as_str().into(), state.into()]).await? {
-        1 => Ok(()),
-        _ => Err(unexpected("UPDATE charges", "somebody else changed what this unit had locked")),
+impl<'a> ChargeRow<'a> {
+    fn of(charge: &'a Charge) -> Self {
+        let content = charge.content.as_ref();
+        let (state, reason) = numbers(charge.state);
+        Self {
+            payment_id: charge.payment.as_str(),
+            reference: &charge.reference,
+            state,
+            currency: content.map(|content| content.amount.currency().code()),
+            amount_minor: content.map(|content| content.amount.minor()),
+            fingerprint: content.map(|content| hex::encode(content.card.fingerprint)),
+            last_four: content.map_or("", |content| content.card.last_four.as_str()),
+            reason,
+            create_us: charge.create_us,
+            expire_us: charge.expire_us,
+        }
     }
+}
+
+pub(super) fn insert(tx: &mut Transaction, charge: &Charge) -> Result<(), StoreError> {
+    tx.put(&INSERT, &ChargeRow::of(charge))
+}
+
+pub(super) fn update(tx: &mut Transaction, charge: &Charge) -> Result<(), StoreError> {
+    tx.put(&UPDATE, &ChargeRow::of(charge))
 }
 
 /// Adds the charge's newest refund.
@@ -94,28 +149,26 @@ pub(super) async fn insert_refund(tx: &mut Transaction, charge: &Charge) -> Resu
     tx.execute(&INSERT_REFUND, values).await.map(drop)
 }
 
-fn limit() -> ::store::Value {
-    i64::try_from(REFUNDS_MAX).unwrap_or(i64::MAX).into()
-}
-
-fn charge(payment: &Capability, row: &Row, refunds: &[Row]) -> Result<Charge, StoreError> {
+fn found(payment: &Capability, rows: &[Row]) -> Result<Option<Charge>, StoreError> {
+    let Some(row) = rows.first() else { return Ok(None) };
     let currency: Option<String> = row.get("currency")?;
     let content = currency.map(|code| content(row, &code)).transpose()?;
-    let mut known = Vec::with_capacity(refunds.len());
-    for row in refunds {
-        let currency = content.as_ref().map(|content| content.amount.currency());
-        let currency = currency.ok_or_else(|| corrupt("refunds", "they are of a charge without an amount"))?;
-        known.push(refund(row, currency)?);
-    }
-    Ok(Charge {
+    let refunds = match &content {
+        Some(content) => {
+            let refunds = rows.iter().map(|row| refund(row, content.amount.currency()));
+            refunds.filter_map(Result::transpose).collect::<Result<_, _>>()?
+        }
+        None => Vec::new(),
+    };
+    Ok(Some(Charge {
         payment: payment.clone(),
         reference: row.get("reference")?,
         state: state(row.get("state")?, row.get("reason")?)?,
         content,
         create_us: row.get("create_us")?,
         expire_us: row.get("expire_us")?,
-        refunds: known,
-    })
+        refunds,
+    }))
 }
 
 fn content(row: &Row, code: &str) -> Result<Content, StoreError> {
@@ -126,13 +179,16 @@ fn content(row: &Row, code: &str) -> Result<Content, StoreError> {
     Ok(Content { amount: Money::new(currency, row.get("amount_minor")?), card })
 }
 
-fn refund(row: &Row, currency: Currency) -> Result<Refund, StoreError> {
-    let refused = match row.get::<i64>("state")? {
+/// A refund that may not be there.
+fn refund(row: &Row, currency: Currency) -> Result<Option<Refund>, StoreError> {
+    let id: Option<String> = row.get("refund_id")?;
+    let Some(id) = id else { return Ok(None) };
+    let refused = match row.get::<i64>("refund_state")? {
         1 => None,
-        2 => Some(row.get("reason")?),
+        2 => Some(row.get("refund_reason")?),
         _ => return Err(corrupt("state", "it is no state of a refund")),
     };
-    Ok(Refund { id: row.get("refund_id")?, amount: Money::new(currency, row.get("amount_minor")?), refused })
+    Ok(Some(Refund { id, amount: Money::new(currency, row.get("refund_minor")?), refused }))
 }
 
 /// The state, and the reason where it was declined.

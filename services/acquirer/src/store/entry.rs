@@ -1,16 +1,24 @@
 //! The lines of the ledger.
 
-use ::store::{Connection, Error as StoreError, Statement, Transaction};
+use ::store::{Connection, Dialect, Error as StoreError, Statement, Transaction};
 use rpc::Capability;
 use rpc::money::{Currency, Money};
+use serde::Serialize;
 
 use super::charge::corrupt;
 use crate::charge::Operation;
 
-const INSERT: Statement = Statement::new(
+const INSERT: Statement = Statement::dialect(
     "INSERT entries",
-    "INSERT INTO entries (payment_id, operation, refund_id, currency, amount_minor, create_us) \
-     VALUES ($1, $2, $3, $4, $5, $6)",
+    Dialect {
+        sqlite: "INSERT INTO entries (payment_id, operation, refund_id, currency, amount_minor, create_us) \
+                 SELECT value ->> 'payment_id', value ->> 'operation', value ->> 'refund_id', value ->> 'currency', \
+                 value ->> 'amount_minor', value ->> 'create_us' FROM jsonb_each($1)",
+        postgres: "INSERT INTO entries (payment_id, operation, refund_id, currency, amount_minor, create_us) \
+                   SELECT value ->> 'payment_id', (value ->> 'operation')::bigint, value ->> 'refund_id', \
+                   value ->> 'currency', (value ->> 'amount_minor')::bigint, (value ->> 'create_us')::bigint \
+                   FROM json_array_elements($1::json) AS listed(value)",
+    },
 );
 
 const PAGE: Statement = Statement::new(
@@ -31,24 +39,34 @@ pub(crate) struct Entry {
     pub(crate) create_us: i64,
 }
 
+/// A row of [`INSERT`].
+#[derive(Serialize)]
+struct Line<'a> {
+    payment_id: &'a str,
+    operation: i64,
+    refund_id: &'a str,
+    currency: &'static str,
+    amount_minor: i64,
+    create_us: i64,
+}
+
 /// Adds a line.
-pub(super) async fn add(
+pub(super) fn add(
     tx: &mut Transaction,
     payment: &Capability,
     (operation, refund_id): (Operation, &str),
     amount: Money,
     now_us: i64,
 ) -> Result<(), StoreError> {
-    let number: i64 = match operation {
+    let operation = match operation {
         Operation::Authorize => 1,
         Operation::Capture => 2,
         Operation::Void => 3,
         Operation::Refund => 4,
     };
-    let (currency, minor) = (amount.currency().code(), amount.minor());
-    let values =
-        [payment.as_str().into(), number.into(), refund_id.into(), currency.into(), minor.into(), now_us.into()];
-    tx.execute(&INSERT, values).await.map(drop)
+    let (currency, amount_minor) = (amount.currency().code(), amount.minor());
+    let line = Line { payment_id: payment.as_str(), operation, refund_id, currency, amount_minor, create_us: now_us };
+    tx.put(&INSERT, &line)
 }
 
 /// The lines after this one.

@@ -1,6 +1,6 @@
 //! What moves money: each a unit that changes a charge and adds the line that says so.
 
-use ::store::{Transaction, Unit};
+use ::store::{Lookup, Transaction, Unit};
 use rpc::Capability;
 use rpc::money::Money;
 
@@ -25,6 +25,10 @@ impl Unit for Authorize {
         vec![charge::key(&self.payment)]
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![charge::lookup(&self.payment)]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Charge, Error> {
         if let Some(known) = charge::load(tx, &self.payment).await? {
             known.authorized_again(&self.content)?;
@@ -39,9 +43,9 @@ impl Unit for Authorize {
             expire_us: self.declined.is_none().then(|| self.now_us.saturating_add(LIFE_US)),
             refunds: Vec::new(),
         };
-        charge::insert(tx, &made).await?;
+        charge::insert(tx, &made)?;
         if self.declined.is_none() {
-            entry::add(tx, &self.payment, (Operation::Authorize, ""), self.content.amount, self.now_us).await?;
+            entry::add(tx, &self.payment, (Operation::Authorize, ""), self.content.amount, self.now_us)?;
         }
         Ok(made)
     }
@@ -62,10 +66,14 @@ impl Unit for Capture {
         vec![charge::key(&self.payment)]
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![charge::lookup(&self.payment)]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Charge, Error> {
         let known = charge::load(tx, &self.payment).await?.ok_or(Error::NotFound)?;
         let step = known.capture(self.now_us)?;
-        step_to(tx, known, step, Operation::Capture, self.now_us).await
+        step_to(tx, known, step, Operation::Capture, self.now_us)
     }
 }
 
@@ -84,10 +92,14 @@ impl Unit for Void {
         vec![charge::key(&self.payment)]
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![charge::lookup(&self.payment)]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Charge, Error> {
         if let Some(known) = charge::load(tx, &self.payment).await? {
             let step = known.void()?;
-            return step_to(tx, known, step, Operation::Void, self.now_us).await;
+            return step_to(tx, known, step, Operation::Void, self.now_us);
         }
         // A void that came before its authorization closes the charge. No money was set aside, so the ledger has no line.
         let closed = Charge {
@@ -99,7 +111,7 @@ impl Unit for Void {
             expire_us: None,
             refunds: Vec::new(),
         };
-        charge::insert(tx, &closed).await?;
+        charge::insert(tx, &closed)?;
         Ok(closed)
     }
 }
@@ -122,6 +134,10 @@ impl Unit for Refund {
         vec![charge::key(&self.payment)]
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![charge::lookup(&self.payment)]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Charge, Error> {
         let mut known = charge::load(tx, &self.payment).await?.ok_or(Error::NotFound)?;
         if !known.refund(&self.id, self.amount)? {
@@ -134,13 +150,13 @@ impl Unit for Refund {
         });
         charge::insert_refund(tx, &known).await?;
         if self.refused.is_none() {
-            entry::add(tx, &self.payment, (Operation::Refund, &self.id), self.amount, self.now_us).await?;
+            entry::add(tx, &self.payment, (Operation::Refund, &self.id), self.amount, self.now_us)?;
         }
         Ok(known)
     }
 }
 
-async fn step_to(
+fn step_to(
     tx: &mut Transaction,
     mut known: Charge,
     step: Step,
@@ -152,8 +168,8 @@ async fn step_to(
         return Err(unexpected("UPDATE charges", "an authorized charge has no amount").into());
     };
     known.state = state;
-    charge::update(tx, &known).await?;
-    entry::add(tx, &known.payment, (operation, ""), content.amount, now_us).await?;
+    charge::update(tx, &known)?;
+    entry::add(tx, &known.payment, (operation, ""), content.amount, now_us)?;
     Ok(known)
 }
 

@@ -1,6 +1,6 @@
 //! Changes one cart.
 
-use ::store::{Request, Transaction, Unit};
+use ::store::{Lookup, Request, Transaction, Unit};
 
 use super::{Answer, Target, View, key, load};
 use crate::error::Error;
@@ -28,6 +28,16 @@ pub(super) struct Edit {
     pub(super) action: Action,
 }
 
+impl Edit {
+    /// The product whose copy is asked for besides the cart's.
+    fn asked(&self) -> Option<&ProductId> {
+        match &self.action {
+            Action::Add(product, _) => Some(product),
+            Action::Set(..) | Action::Remove(_) | Action::Clear => None,
+        }
+    }
+}
+
 impl Unit for Edit {
     const NAME: &'static str = "ChangeCart";
     type Output = Vec<u8>;
@@ -37,16 +47,17 @@ impl Unit for Edit {
         vec![key(self.target.id()), self.request.key()]
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![self.request.lookup(), load::lookup(self.target.id(), self.asked())]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Vec<u8>, Error> {
         // Before the etag: the first try changed it.
         if let Some(answer) = tx.remembered(&self.request).await? {
             return Ok(answer);
         }
-        let asked = match &self.action {
-            Action::Add(product, _) => Some(product),
-            Action::Set(..) | Action::Remove(_) | Action::Clear => None,
-        };
-        let load::Found { now_us, seen, cart, products } = load::load(tx, self.target.id(), asked).await?;
+        let load::Found { seen, cart, products } = load::load(tx, self.target.id(), self.asked()).await?;
+        let now_us = tx.now_us();
         let mut cart = self.target.found(cart, self.etag.as_deref(), now_us)?;
         let changed = match &self.action {
             Action::Add(product, quantity) => {
@@ -66,10 +77,10 @@ impl Unit for Edit {
             Action::Clear => cart.clear(now_us),
         };
         if changed {
-            load::save(tx, &cart).await?;
+            load::save(tx, &cart)?;
         }
         let answer = (self.answer)(&View { cart, products });
-        tx.remember(&self.request, &answer).await?;
+        tx.remember(&self.request, &answer)?;
         Ok(answer)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use ::store::{Connection, Dialect, Error as StoreError, Row, Statement, Transaction, Value, now};
+use ::store::{Connection, Dialect, Error as StoreError, Lookup, Row, Statement, Transaction, now};
+use serde::Serialize;
+use serde_json::json;
 
 use super::{View, row};
 use crate::cart::{Cart, CartId, LIFE_US};
@@ -12,7 +14,7 @@ use crate::product::{Product, ProductId};
 /// What a row has beside its item; the cart and what is known of the whole are in each.
 macro_rules! columns {
     () => {
-        " AS now_us, (SELECT COUNT(*) FROM catalog_copy) AS copies, carts.currency AS cart_currency, carts.create_us, \
+        " AS wanted, (SELECT COUNT(*) FROM catalog_copy) AS copies, carts.currency AS cart_currency, carts.create_us, \
          carts.update_us, carts.revision, products.name, products.currency, products.price_minor, products.picture_uri, \
          products.state, "
     };
@@ -23,42 +25,73 @@ const LOAD: Statement = Statement::dialect(
     "SELECT carts",
     Dialect {
         sqlite: concat!(
-            "SELECT ",
-            now!(sqlite),
+            "SELECT wanted.key",
             columns!(),
             "listed.value ->> 0 AS product_id, listed.value ->> 1 AS quantity, listed.value ->> 2 AS item_create_us \
-             FROM (SELECT 1) AS one LEFT JOIN carts ON carts.cart_id = $1 AND carts.update_us > ",
+             FROM json_each($1) AS wanted LEFT JOIN carts ON carts.cart_id = wanted.value ->> 0 AND carts.update_us > ",
             now!(sqlite),
-            " - $3 CROSS JOIN json_each(json_insert(COALESCE(carts.items, '[]'), '$[#]', json_array($2))) AS listed \
-             LEFT JOIN products ON products.product_id = listed.value ->> 0 ORDER BY listed.key"
+            " - (wanted.value ->> 2) CROSS JOIN \
+             json_each(json_insert(COALESCE(carts.items, '[]'), '$[#]', json_array(wanted.value ->> 1))) AS listed \
+             LEFT JOIN products ON products.product_id = listed.value ->> 0 ORDER BY wanted.key, listed.key"
         ),
+        // Row by row, whatever the planner thinks of the tables.
         postgres: concat!(
-            "SELECT ",
-            now!(postgres),
+            "SELECT wanted.number - 1",
             columns!(),
             "listed.value ->> 0 AS product_id, (listed.value ->> 1)::bigint AS quantity, \
              (listed.value ->> 2)::bigint AS item_create_us \
-             FROM (SELECT 1) AS one LEFT JOIN carts ON carts.cart_id = $1 AND carts.update_us > ",
+             FROM json_array_elements($1::json) WITH ORDINALITY AS wanted(value, number) \
+             LEFT JOIN LATERAL (SELECT * FROM carts WHERE cart_id = wanted.value ->> 0 AND update_us > ",
             now!(postgres),
-            " - $3 CROSS JOIN jsonb_array_elements(COALESCE(carts.items, '[]')::jsonb \
-             || jsonb_build_array(jsonb_build_array($2::text))) WITH ORDINALITY AS listed(value, number) \
-             LEFT JOIN products ON products.product_id = listed.value ->> 0 ORDER BY listed.number"
+            " - (wanted.value ->> 2)::bigint OFFSET 0) AS carts ON true \
+             CROSS JOIN LATERAL jsonb_array_elements(COALESCE(carts.items, '[]')::jsonb \
+             || jsonb_build_array(jsonb_build_array(wanted.value ->> 1))) WITH ORDINALITY AS listed(value, number) \
+             LEFT JOIN LATERAL (SELECT * FROM products WHERE product_id = listed.value ->> 0 OFFSET 0) AS products ON true \
+             ORDER BY wanted.number, listed.number"
         ),
     },
 );
 
+macro_rules! on_conflict {
+    () => {
+        "ON CONFLICT (cart_id) DO UPDATE SET items = excluded.items, currency = excluded.currency, \
+         update_us = excluded.update_us, revision = excluded.revision WHERE carts.revision = excluded.revision - 1"
+    };
+}
+
 /// Touches a row only if it is the one that was read.
-const SAVE: Statement = Statement::new(
+const SAVE: Statement = Statement::dialect(
     "UPSERT carts",
-    "INSERT INTO carts (cart_id, items, currency, create_us, update_us, revision) VALUES ($1, $2, $3, $4, $5, $6) \
-     ON CONFLICT (cart_id) DO UPDATE SET items = excluded.items, currency = excluded.currency, \
-     update_us = excluded.update_us, revision = excluded.revision WHERE carts.revision = excluded.revision - 1",
+    Dialect {
+        sqlite: concat!(
+            "INSERT INTO carts (cart_id, items, currency, create_us, update_us, revision) \
+             SELECT value ->> 'cart_id', value ->> 'items', value ->> 'currency', value ->> 'create_us', \
+             value ->> 'update_us', value ->> 'revision' FROM jsonb_each($1) WHERE true ",
+            on_conflict!()
+        ),
+        postgres: concat!(
+            "INSERT INTO carts (cart_id, items, currency, create_us, update_us, revision) \
+             SELECT value ->> 'cart_id', value ->> 'items', value ->> 'currency', (value ->> 'create_us')::bigint, \
+             (value ->> 'update_us')::bigint, (value ->> 'revision')::bigint \
+             FROM json_array_elements($1::json) AS listed(value) ",
+            on_conflict!()
+        ),
+    },
 );
+
+/// A row of [`SAVE`].
+#[derive(Serialize)]
+struct CartRow<'a> {
+    cart_id: &'a str,
+    items: String,
+    currency: &'static str,
+    create_us: i64,
+    update_us: i64,
+    revision: u64,
+}
 
 /// What was asked for.
 pub(super) struct Found {
-    /// The database's clock.
-    pub(super) now_us: i64,
     /// Whether the copy of the catalog was ever complete.
     pub(super) seen: bool,
     /// `None`: there is none, or its time is over.
@@ -67,37 +100,33 @@ pub(super) struct Found {
     pub(super) products: HashMap<ProductId, Product>,
 }
 
+/// What finds a cart, and what is known of one more product.
+pub(super) fn lookup(id: &CartId, product: Option<&ProductId>) -> Lookup {
+    Lookup::new(LOAD, json!([id.as_str(), product.map(ProductId::as_str), LIFE_US]))
+}
+
 /// Reads a cart, and what is known of one more product.
 pub(super) async fn load(tx: &mut Transaction, id: &CartId, product: Option<&ProductId>) -> Result<Found, Error> {
-    Ok(found(id, &tx.fetch_all(&LOAD, values(id, product)).await?)?)
+    Ok(found(id, &tx.look_up(&lookup(id, product)).await?)?)
 }
 
 /// Reads a cart on a connection that cannot write.
 pub(super) async fn read(mut connection: Connection, id: CartId) -> Result<Option<View>, Error> {
-    let Found { cart, products, .. } = found(&id, &connection.fetch_all(&LOAD, values(&id, None)).await?)?;
+    let Found { cart, products, .. } = found(&id, &connection.look_up(&lookup(&id, None)).await?)?;
     Ok(cart.map(|cart| View { cart, products }))
 }
 
 /// Writes a cart that has changed.
-pub(super) async fn save(tx: &mut Transaction, cart: &Cart) -> Result<(), Error> {
-    let values = [
-        cart.id.as_str().into(),
-        row::items_text(&cart.items)?.into(),
-        cart.currency.map_or("", rpc::money::Currency::code).into(),
-        cart.create_us.into(),
-        cart.update_us.into(),
-        i64::try_from(cart.revision).unwrap_or(i64::MAX).into(),
-    ];
-    if tx.execute(&SAVE, values).await? == 1 {
-        return Ok(());
-    }
-    let why = std::io::Error::other("somebody else changed what this unit had locked");
-    Err(unexpected("UPSERT carts", why).into())
-}
-
-fn values(id: &CartId, product: Option<&ProductId>) -> [Value; 3] {
-    let product = product.map(|product| product.as_str().to_owned());
-    [id.as_str().into(), product.into(), LIFE_US.into()]
+pub(super) fn save(tx: &mut Transaction, cart: &Cart) -> Result<(), Error> {
+    let row = CartRow {
+        cart_id: cart.id.as_str(),
+        items: row::items_text(&cart.items)?,
+        currency: cart.currency.map_or("", rpc::money::Currency::code),
+        create_us: cart.create_us,
+        update_us: cart.update_us,
+        revision: cart.revision,
+    };
+    Ok(tx.put(&SAVE, &row)?)
 }
 
 fn found(id: &CartId, rows: &[Row]) -> Result<Found, StoreError> {
@@ -118,5 +147,5 @@ fn found(id: &CartId, rows: &[Row]) -> Result<Found, StoreError> {
             products.insert(product, known);
         }
     }
-    Ok(Found { now_us: first.get("now_us")?, seen: copies > 0, cart, products })
+    Ok(Found { seen: copies > 0, cart, products })
 }

@@ -128,7 +128,7 @@ impl Unit for Create {
         let (product, answer) = made(self.wire, &self.id, content, &known, self.stamp.now_us).map_err(in_product)?;
         save(tx, &[&product], &[&product]).await?;
         emit(tx, self.wire, &product, answer.clone(), &self.stamp).await?;
-        tx.remember(&self.request, &answer).await?;
+        tx.remember(&self.request, &answer)?;
         Ok(answer)
     }
 }
@@ -171,7 +171,7 @@ impl Unit for Update {
             emit(tx, self.wire, &product, answer.clone(), &self.stamp).await?;
             answer
         };
-        tx.remember(&self.request, &answer).await?;
+        tx.remember(&self.request, &answer)?;
         Ok(answer)
     }
 }
@@ -204,7 +204,7 @@ impl Unit for Delete {
         tx.execute(&DELETE, [self.id.as_str().into()]).await?;
         let event = event(self.wire.deleted, &self.id, (self.wire.deletion)(&self.id), &self.stamp);
         tx.emit(event).await?;
-        tx.remember(&self.request, &[]).await?;
+        tx.remember(&self.request, &[])?;
         Ok(())
     }
 }

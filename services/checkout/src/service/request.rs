@@ -44,7 +44,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The order that it places at this quote.
-    pub(super) fn of(self, quote: Quote, traceparent: Option<String>) -> Result<(NewOrder, Request), Error> {
+    pub(super) fn of(self, quote: Quote, traceparent: Option<String>) -> Result<NewOrder, Error> {
         let id = Capability::random().map_err(|_| unexpected("make an order's id", "there are no random numbers"))?;
         let placed = Placed {
             cart: self.cart,
@@ -57,7 +57,7 @@ impl Place {
             contact_email: self.contact_email,
             traceparent,
         };
-        Ok((NewOrder { id, placed: Arc::new(placed), card_token: self.card_token }, self.request))
+        Ok(NewOrder { id, placed: Arc::new(placed), card_token: self.card_token })
     }
 }
 

@@ -90,7 +90,7 @@ pub enum Unpaired {
 pub async fn orders(reader: &mut Reader, range: &Range) -> Result<Vec<Audited>, Error> {
     let mut orders = Vec::new();
     for row in reader.fetch_all(&ORDERS, range.values()).await? {
-        orders.extend(row::found(&row)?.map(|found| audited(&found.order)));
+        orders.push(audited(&row::found(&row)?.order));
     }
     Ok(orders)
 }

@@ -44,13 +44,14 @@ impl Unit for Claim {
     }
 
     async fn run(&self, tx: &mut Transaction) -> Result<Option<Taken>, Error> {
-        let load::Loaded { now_us, found } = load::load(tx, &self.id).await?;
-        let due = found.filter(|found| found.wake_us.is_some_and(|wake_us| wake_us <= now_us));
+        let now_us = tx.now_us();
+        let due =
+            load::load(tx, &self.id).await?.filter(|found| found.wake_us.is_some_and(|wake_us| wake_us <= now_us));
         let Some(found) = due else { return Ok(None) };
         let (over, lease) = (found.version(), found.lease + 1);
         let mut order = found.order;
         order.take_up(now_us);
-        load::save(tx, &order, over, (Some(now_us.saturating_add(self.lease_us)), lease)).await?;
+        load::save(tx, &order, over, (Some(now_us.saturating_add(self.lease_us)), lease))?;
         Ok(Some(Taken { order, lease, now_us }))
     }
 }

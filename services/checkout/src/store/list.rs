@@ -77,7 +77,7 @@ pub(super) async fn page(
             if orders.len() == size || bytes >= BYTES_MAX {
                 return Ok(Page { orders, more: true });
             }
-            let Some(found) = row::found(row)? else { continue };
+            let found = row::found(row)?;
             bytes += size_of(&found.order);
             after = Some((found.order.create_us, found.order.id.as_str().to_owned()));
             orders.push(found.order);

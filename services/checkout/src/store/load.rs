@@ -1,6 +1,7 @@
 //! An order as it is stored: read by one statement, written by one.
 
-use ::store::{Connection, Dialect, Statement, Transaction, now};
+use ::store::{Connection, Dialect, Lookup, Statement, Transaction};
+use serde::Serialize;
 
 use super::row;
 use crate::error::{Error, unexpected};
@@ -16,49 +17,59 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// One row, whose order may not be there.
-const LOAD: Statement = Statement::dialect(
-    "SELECT orders",
+const LOAD: Statement =
+    Statement::new("SELECT orders", concat!("SELECT ", columns!(), " FROM orders WHERE orders.order_id = $1"));
+
+/// What says whether an order is still what somebody has taken up.
+const VERSION: Statement = Statement::dialect(
+    "SELECT orders version",
     Dialect {
-        sqlite: concat!(
-            "SELECT ",
-            now!(sqlite),
-            " AS now_us, ",
-            columns!(),
-            " FROM (SELECT 1) AS one LEFT JOIN orders ON orders.order_id = $1"
-        ),
-        postgres: concat!(
-            "SELECT ",
-            now!(postgres),
-            " AS now_us, ",
-            columns!(),
-            " FROM (SELECT 1) AS one LEFT JOIN orders ON orders.order_id = $1"
-        ),
+        sqlite: "SELECT wanted.key AS wanted, state, lease, revision FROM json_each($1) AS wanted \
+                 CROSS JOIN orders ON orders.order_id = wanted.value",
+        postgres: "SELECT wanted.number - 1 AS wanted, state, lease, revision \
+                   FROM json_array_elements_text($1::json) WITH ORDINALITY AS wanted(value, number) \
+                   JOIN orders ON orders.order_id = wanted.value",
     },
 );
 
-const INSERT: Statement = Statement::new(
+const INSERT: Statement = Statement::dialect(
     "INSERT orders",
-    "INSERT INTO orders (order_id, state, step_since_us, wake_us, lease, contact_email, create_us, update_us, revision, \
-     placed, progress) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (order_id) DO NOTHING",
+    Dialect {
+        sqlite: "INSERT INTO orders (order_id, state, step_since_us, wake_us, lease, contact_email, create_us, update_us, \
+                 revision, placed, progress) SELECT value ->> 'order_id', value ->> 'state', value ->> 'step_since_us', \
+                 value ->> 'wake_us', value ->> 'lease', value ->> 'contact_email', value ->> 'create_us', \
+                 value ->> 'update_us', value ->> 'revision', value ->> 'placed', value ->> 'progress' \
+                 FROM jsonb_each($1) WHERE true ON CONFLICT (order_id) DO NOTHING",
+        postgres: "INSERT INTO orders (order_id, state, step_since_us, wake_us, lease, contact_email, create_us, update_us, \
+                   revision, placed, progress) SELECT value ->> 'order_id', (value ->> 'state')::bigint, \
+                   (value ->> 'step_since_us')::bigint, (value ->> 'wake_us')::bigint, (value ->> 'lease')::bigint, \
+                   value ->> 'contact_email', (value ->> 'create_us')::bigint, (value ->> 'update_us')::bigint, \
+                   (value ->> 'revision')::bigint, value ->> 'placed', value ->> 'progress' \
+                   FROM json_array_elements($1::json) AS listed(value) ON CONFLICT (order_id) DO NOTHING",
+    },
 );
 
-/// Touches the row only as it was read: in its state, under its lease.
-const SAVE: Statement = Statement::new(
+/// Touches a row only as it was read: in its state, under its lease.
+const SAVE: Statement = Statement::dialect(
     "UPDATE orders",
-    "UPDATE orders SET state = $2, step_since_us = $3, wake_us = $4, lease = $5, update_us = $6, revision = $7, \
-     progress = $8 WHERE order_id = $1 AND state = $9 AND lease = $10 AND revision = $11",
+    Dialect {
+        sqlite: "UPDATE orders SET state = value ->> 'state', step_since_us = value ->> 'step_since_us', \
+                 wake_us = value ->> 'wake_us', lease = value ->> 'lease', update_us = value ->> 'update_us', \
+                 revision = value ->> 'revision', progress = value ->> 'progress' FROM jsonb_each($1) AS listed \
+                 WHERE order_id = value ->> 'order_id' AND orders.state = value ->> 'over_state' \
+                 AND orders.lease = value ->> 'over_lease' AND orders.revision = value ->> 'over_revision'",
+        postgres: "UPDATE orders SET state = (value ->> 'state')::bigint, \
+                   step_since_us = (value ->> 'step_since_us')::bigint, wake_us = (value ->> 'wake_us')::bigint, \
+                   lease = (value ->> 'lease')::bigint, update_us = (value ->> 'update_us')::bigint, \
+                   revision = (value ->> 'revision')::bigint, progress = value ->> 'progress' \
+                   FROM json_array_elements($1::json) AS listed(value) WHERE order_id = value ->> 'order_id' \
+                   AND orders.state = (value ->> 'over_state')::bigint \
+                   AND orders.lease = (value ->> 'over_lease')::bigint \
+                   AND orders.revision = (value ->> 'over_revision')::bigint",
+    },
 );
 
 const SECRET: Statement = Statement::new("SELECT quote_key", "SELECT secret FROM quote_key");
-
-/// An order inside a unit that has locked it.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    /// The database's clock.
-    pub(super) now_us: i64,
-    pub(super) found: Option<Found>,
-}
 
 /// What is beside an order.
 #[derive(Debug)]
@@ -71,9 +82,42 @@ pub(super) struct Found {
 /// The version of a row that a unit has read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Version {
-    state: State,
+    pub(super) state: State,
+    pub(super) lease: i64,
+    pub(super) revision: u64,
+}
+
+/// A row as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    order_id: &'a str,
+    state: i64,
+    step_since_us: Option<i64>,
+    wake_us: Option<i64>,
     lease: i64,
+    update_us: i64,
     revision: u64,
+    progress: String,
+    #[serde(flatten)]
+    new: Option<New<'a>>,
+    #[serde(flatten)]
+    over: Option<Over>,
+}
+
+/// What a row has from its first day on.
+#[derive(Serialize)]
+struct New<'a> {
+    contact_email: &'a str,
+    create_us: i64,
+    placed: String,
+}
+
+/// The version that is written over.
+#[derive(Serialize)]
+struct Over {
+    over_state: i64,
+    over_lease: i64,
+    over_revision: u64,
 }
 
 impl Found {
@@ -82,21 +126,36 @@ impl Found {
     }
 }
 
-pub(super) async fn load(tx: &mut Transaction, id: &Capability) -> Result<Loaded, Error> {
-    let row = tx.fetch_one(&LOAD, [id.as_str().into()]).await?;
-    Ok(Loaded { now_us: row.get("now_us")?, found: row::found(&row)? })
+/// What finds the version of an order.
+pub(super) fn version(id: &Capability) -> Lookup {
+    Lookup::new(VERSION, id.as_str())
+}
+
+/// Finds the version of an order.
+pub(super) async fn find_version(tx: &mut Transaction, id: &Capability) -> Result<Option<Version>, Error> {
+    let Some(row) = tx.look_up_optional(&version(id)).await? else { return Ok(None) };
+    Ok(Some(Version {
+        state: row::state(row.get("state")?)?,
+        lease: row.get("lease")?,
+        revision: row.get("revision")?,
+    }))
+}
+
+pub(super) async fn load(tx: &mut Transaction, id: &Capability) -> Result<Option<Found>, Error> {
+    let row = tx.fetch_optional(&LOAD, [id.as_str().into()]).await?;
+    Ok(row.map(|row| row::found(&row)).transpose()?)
 }
 
 /// An order that must be there.
 pub(super) async fn load_known(tx: &mut Transaction, id: &Capability) -> Result<Order, Error> {
-    let found = load(tx, id).await?.found;
+    let found = load(tx, id).await?;
     Ok(found.ok_or_else(|| unexpected("SELECT orders", "an order that was placed is gone"))?.order)
 }
 
 /// Reads an order on a connection that cannot write.
 pub(super) async fn read(mut connection: Connection, id: Capability) -> Result<Option<Order>, Error> {
-    let row = connection.fetch_one(&LOAD, [id.as_str().into()]).await?;
-    Ok(row::found(&row)?.map(|found| found.order))
+    let row = connection.fetch_optional(&LOAD, [id.as_str().into()]).await?;
+    Ok(row.map(|row| row::found(&row)).transpose()?.map(|found| found.order))
 }
 
 pub(super) async fn secret(mut connection: Connection) -> Result<String, Error> {
@@ -104,57 +163,40 @@ pub(super) async fn secret(mut connection: Connection) -> Result<String, Error> 
 }
 
 /// Writes an order that is new, under its first lease.
-pub(super) async fn insert(tx: &mut Transaction, order: &Order, wake_us: i64, lease: i64) -> Result<(), Error> {
-    let values = [
-        order.id.as_str().into(),
-        row::state_number(order.state).into(),
-        since_us(order).into(),
-        wake_us.into(),
-        lease.into(),
-        order.placed.contact_email.as_str().into(),
-        order.create_us.into(),
-        order.update_us.into(),
-        revision(order.revision).into(),
-        row::json(&*order.placed)?.into(),
-        row::json(&order.progress)?.into(),
-    ];
-    one(tx.execute(&INSERT, values).await?)
+pub(super) fn insert(tx: &mut Transaction, order: &Order, wake_us: i64, lease: i64) -> Result<(), Error> {
+    let new = New {
+        contact_email: &order.placed.contact_email,
+        create_us: order.create_us,
+        placed: row::json(&*order.placed)?,
+    };
+    let row = Written { new: Some(new), ..written(order, Some(wake_us), lease)? };
+    Ok(tx.put(&INSERT, &row)?)
 }
 
 /// Writes what has become of an order, over the version that was read.
-pub(super) async fn save(
+pub(super) fn save(
     tx: &mut Transaction,
     order: &Order,
     over: Version,
     (wake_us, lease): (Option<i64>, i64),
 ) -> Result<(), Error> {
-    let values = [
-        order.id.as_str().into(),
-        row::state_number(order.state).into(),
-        since_us(order).into(),
-        wake_us.into(),
-        lease.into(),
-        order.update_us.into(),
-        revision(order.revision).into(),
-        row::json(&order.progress)?.into(),
-        row::state_number(over.state).into(),
-        over.lease.into(),
-        revision(over.revision).into(),
-    ];
-    one(tx.execute(&SAVE, values).await?)
+    let Version { state, lease: over_lease, revision: over_revision } = over;
+    let over = Over { over_state: row::state_number(state), over_lease, over_revision };
+    let row = Written { over: Some(over), ..written(order, wake_us, lease)? };
+    Ok(tx.put(&SAVE, &row)?)
 }
 
-fn since_us(order: &Order) -> Option<i64> {
-    order.progress.step.as_ref().map(|step| step.since_us)
-}
-
-fn revision(revision: u64) -> i64 {
-    i64::try_from(revision).unwrap_or(i64::MAX)
-}
-
-fn one(rows: u64) -> Result<(), Error> {
-    if rows == 1 {
-        return Ok(());
-    }
-    Err(unexpected("UPDATE orders", "somebody else changed what this unit had locked").into())
+fn written(order: &Order, wake_us: Option<i64>, lease: i64) -> Result<Written<'_>, Error> {
+    Ok(Written {
+        order_id: order.id.as_str(),
+        state: row::state_number(order.state),
+        step_since_us: order.progress.step.as_ref().map(|step| step.since_us),
+        wake_us,
+        lease,
+        update_us: order.update_us,
+        revision: order.revision,
+        progress: row::json(&order.progress)?,
+        new: None,
+        over: None,
+    })
 }

@@ -11,11 +11,10 @@ use crate::order::{Order, State};
 use crate::saga::Tale;
 use rpc::Capability;
 
-/// Reads an order that may not be there.
-pub(super) fn found(row: &Row) -> Result<Option<Found>, StoreError> {
-    let id: Option<String> = row.get("order_id")?;
-    let Some(id) = id else { return Ok(None) };
-    Ok(Some(Found { order: order(row, &id)?, lease: row.get("lease")?, wake_us: row.get("wake_us")? }))
+/// Reads an order.
+pub(super) fn found(row: &Row) -> Result<Found, StoreError> {
+    let id: String = row.get("order_id")?;
+    Ok(Found { order: order(row, &id)?, lease: row.get("lease")?, wake_us: row.get("wake_us")? })
 }
 
 fn order(row: &Row, id: &str) -> Result<Order, StoreError> {

@@ -1,61 +1,70 @@
 //! Tells others what became of an order, in the unit that made it so.
 
-use ::store::{NewEvent, Statement, Transaction};
+use ::store::{Dialect, NewEvent, Statement, Transaction};
+use serde::Serialize;
 
 use super::{Wire, row, subject};
-use crate::error::{Error, unexpected};
+use crate::error::Error;
 use crate::order::Order;
-use crate::saga::{Change, Tale};
+use crate::saga::Change;
+
+macro_rules! on_conflict {
+    () => {
+        "ON CONFLICT (order_id) DO UPDATE SET kind = excluded.kind, revision = excluded.revision, \
+         time_us = excluded.time_us, payload = excluded.payload"
+    };
+}
 
 /// The newest event of an order, for snapshots.
-const KEEP: Statement = Statement::new(
+const KEEP: Statement = Statement::dialect(
     "UPSERT order_events",
-    "INSERT INTO order_events (order_id, kind, revision, time_us, payload) VALUES ($1, $2, $3, $4, $5) \
-     ON CONFLICT (order_id) DO UPDATE SET kind = excluded.kind, revision = excluded.revision, \
-     time_us = excluded.time_us, payload = excluded.payload",
+    Dialect {
+        sqlite: concat!(
+            "INSERT INTO order_events (order_id, kind, revision, time_us, payload) \
+             SELECT value ->> 'order_id', value ->> 'kind', value ->> 'revision', value ->> 'time_us', \
+             unhex(value ->> 'payload') FROM jsonb_each($1) WHERE true ",
+            on_conflict!()
+        ),
+        postgres: concat!(
+            "INSERT INTO order_events (order_id, kind, revision, time_us, payload) \
+             SELECT value ->> 'order_id', (value ->> 'kind')::bigint, (value ->> 'revision')::bigint, \
+             (value ->> 'time_us')::bigint, decode(value ->> 'payload', 'hex') \
+             FROM json_array_elements($1::json) AS listed(value) ",
+            on_conflict!()
+        ),
+    },
 );
 
-/// Counts a change that has been stamped, and gives it out where others are told.
-pub(super) async fn tell(
+/// A row of [`KEEP`].
+#[derive(Serialize)]
+struct Kept<'a> {
+    order_id: &'a str,
+    kind: i64,
+    revision: u64,
+    time_us: i64,
+    /// Hexadecimal digits.
+    payload: String,
+}
+
+/// Gives out a change that has been stamped, where others are told of it.
+pub(super) fn tell(
     tx: &mut Transaction,
     order: &Order,
     change: &Change,
     wire: Wire,
     traceparent: Option<String>,
 ) -> Result<(), Error> {
-    match change {
-        Change::None => Ok(()),
-        Change::Changed => count(tx, order).await,
-        Change::Told(tale) => emit(tx, order, tale, wire, traceparent).await,
-    }
-}
-
-/// Counts a change that nobody else is told.
-pub(super) async fn count(tx: &mut Transaction, order: &Order) -> Result<(), Error> {
-    counted(order, tx.revise(order.id.as_str()).await?)
-}
-
-async fn emit(
-    tx: &mut Transaction,
-    order: &Order,
-    tale: &Tale,
-    wire: Wire,
-    traceparent: Option<String>,
-) -> Result<(), Error> {
-    let payload = (wire.event)(order, tale);
-    let revision = i64::try_from(order.revision).unwrap_or(i64::MAX);
-    let (key, number) = (order.id.as_str(), row::tale_number(tale));
-    let kept = [key.into(), number.into(), revision.into(), order.update_us.into(), payload.as_slice().into()];
-    tx.execute(&KEEP, kept).await?;
+    let Change::Told(tale) = change else { return Ok(()) };
+    let (key, payload) = (order.id.as_str(), (wire.event)(order, tale));
+    let kept = Kept {
+        order_id: key,
+        kind: row::tale_number(tale),
+        revision: order.revision,
+        time_us: order.update_us,
+        payload: hex::encode(&payload),
+    };
+    tx.put(&KEEP, &kept)?;
     let event =
         NewEvent { r#type: (wire.event_type)(tale), subject: subject(key), key: key.to_owned(), payload, traceparent };
-    counted(order, tx.emit(event).await?)
-}
-
-/// The order's revision is its events'.
-fn counted(order: &Order, revision: u64) -> Result<(), Error> {
-    if revision == order.revision {
-        return Ok(());
-    }
-    Err(unexpected("emit", "the event's revision is not the order's").into())
+    Ok(tx.emit_at(event, order.revision)?)
 }

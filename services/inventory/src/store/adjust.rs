@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::store::{Request, Transaction, Unit};
+use ::store::{Lookup, Request, Transaction, Unit};
 
 use super::{Outlet, hold, level};
 use crate::error::{Error, Preconditions};
@@ -34,12 +34,16 @@ impl Unit for Adjust {
         self.lines.iter().map(|(product, _)| level::key(product)).chain([self.request.key()]).collect()
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![self.request.lookup(), self.held()]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Adjusted, Error> {
         if let Some(answer) = tx.remembered(&self.request).await? {
             return Ok(Adjusted::Done { answer, changed: Vec::new() });
         }
-        let products = self.lines.iter().map(|(product, _)| product);
-        let hold::Held { now_us, mut levels, .. } = hold::load(tx, None, products).await?;
+        let hold::Held { mut levels, .. } = hold::load(tx, None, &self.held()).await?;
+        let now_us = tx.now_us();
         let mut refused = Preconditions::default();
         for (index, (product, change)) in self.lines.iter().enumerate() {
             let old = levels.get(product);
@@ -55,9 +59,16 @@ impl Unit for Adjust {
         }
         let stock = self.lines.iter().map(|(product, _)| (product.clone(), levels.get(product)));
         let answer = (self.outlet.wire.adjusted)(&stock.collect::<Vec<_>>());
-        let changed = levels.save(tx, &self.outlet).await?;
-        tx.remember(&self.request, &answer).await?;
+        let changed = levels.save(tx, &self.outlet)?;
+        tx.remember(&self.request, &answer)?;
         Ok(Adjusted::Done { answer, changed })
+    }
+}
+
+impl Adjust {
+    /// What finds the levels.
+    fn held(&self) -> Lookup {
+        hold::lookup(None, self.lines.iter().map(|(product, _)| product))
     }
 }
 

@@ -1,9 +1,10 @@
 //! A reservation and the levels of its products inside a unit: read by one statement, and settled by one row.
 
-use ::store::{Dialect, Statement, Transaction, now};
+use ::store::{Dialect, Lookup, Statement, Transaction, now};
+use serde_json::json;
 
 use super::level::Levels;
-use super::row;
+use super::row::{self, HoldRow};
 use crate::error::{Error, unexpected};
 use crate::reservation::{OrderId, Reservation, State};
 use crate::stock::ProductId;
@@ -11,8 +12,8 @@ use crate::stock::ProductId;
 /// A row for each product, at least one; the lines of the reservation are in the first.
 macro_rules! columns {
     () => {
-        " AS now_us, reservations.state, reservations.create_us, reservations.expire_us, \
-         reservations.update_us AS reservation_update_us, wanted.value AS wanted, stock.on_hand, stock.reserved, \
+        " AS wanted, reservations.state, reservations.create_us, reservations.expire_us, \
+         reservations.update_us AS reservation_update_us, product.value AS product_id, stock.on_hand, stock.reserved, \
          stock.sold, stock.received, stock.update_us, stock.revision, "
     };
 }
@@ -21,22 +22,21 @@ const LOAD: Statement = Statement::dialect(
     "SELECT reservations",
     Dialect {
         sqlite: concat!(
-            "SELECT ",
-            now!(sqlite),
+            "SELECT wanted.key",
             columns!(),
-            "CASE WHEN COALESCE(wanted.key, 0) = 0 THEN reservations.lines END AS lines \
-             FROM (SELECT 1) AS one LEFT JOIN reservations ON reservations.order_id = $1 \
-             LEFT JOIN json_each($2) AS wanted ON true LEFT JOIN stock ON stock.product_id = wanted.value \
-             ORDER BY wanted.key"
+            "CASE WHEN COALESCE(product.key, 0) = 0 THEN reservations.lines END AS lines \
+             FROM json_each($1) AS wanted LEFT JOIN reservations ON reservations.order_id = wanted.value ->> 0 \
+             LEFT JOIN json_each(wanted.value, '$[1]') AS product ON true \
+             LEFT JOIN stock ON stock.product_id = product.value ORDER BY wanted.key, product.key"
         ),
         postgres: concat!(
-            "SELECT ",
-            now!(postgres),
+            "SELECT wanted.number - 1",
             columns!(),
-            "CASE WHEN COALESCE(wanted.number, 1) = 1 THEN reservations.lines END AS lines \
-             FROM (SELECT 1) AS one LEFT JOIN reservations ON reservations.order_id = $1 \
-             LEFT JOIN json_array_elements_text($2::json) WITH ORDINALITY AS wanted(value, number) ON true \
-             LEFT JOIN stock ON stock.product_id = wanted.value ORDER BY wanted.number"
+            "CASE WHEN COALESCE(product.number, 1) = 1 THEN reservations.lines END AS lines \
+             FROM json_array_elements($1::json) WITH ORDINALITY AS wanted(value, number) \
+             LEFT JOIN reservations ON reservations.order_id = wanted.value ->> 0 \
+             LEFT JOIN json_array_elements_text(wanted.value -> 1) WITH ORDINALITY AS product(value, number) ON true \
+             LEFT JOIN stock ON stock.product_id = product.value ORDER BY wanted.number, product.number"
         ),
     },
 );
@@ -58,55 +58,75 @@ const ANY_OVERDUE: Statement = Statement::dialect(
     },
 );
 
-const INSERT: Statement = Statement::new(
+const INSERT: Statement = Statement::dialect(
     "INSERT reservations",
-    "INSERT INTO reservations (order_id, state, lines, create_us, update_us, expire_us) \
-     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (order_id) DO NOTHING",
+    Dialect {
+        sqlite: "INSERT INTO reservations (order_id, state, lines, create_us, update_us, expire_us) \
+                 SELECT value ->> 'order_id', value ->> 'state', value ->> 'lines', value ->> 'create_us', \
+                 value ->> 'update_us', value ->> 'expire_us' FROM jsonb_each($1) WHERE true \
+                 ON CONFLICT (order_id) DO NOTHING",
+        postgres: "INSERT INTO reservations (order_id, state, lines, create_us, update_us, expire_us) \
+                   SELECT value ->> 'order_id', (value ->> 'state')::bigint, value ->> 'lines', \
+                   (value ->> 'create_us')::bigint, (value ->> 'update_us')::bigint, (value ->> 'expire_us')::bigint \
+                   FROM json_array_elements($1::json) AS listed(value) ON CONFLICT (order_id) DO NOTHING",
+    },
 );
 
 /// Commit, release and expiry exclude each other here, whatever else went wrong: one of them finds the row active.
-const SETTLE: Statement = Statement::new(
+const SETTLE: Statement = Statement::dialect(
     "UPDATE reservations",
-    "UPDATE reservations SET state = $2, update_us = $3 WHERE order_id = $1 AND state = 1",
+    Dialect {
+        sqlite: "UPDATE reservations SET state = value ->> 'state', update_us = value ->> 'update_us' \
+                 FROM jsonb_each($1) AS listed WHERE order_id = value ->> 'order_id' AND reservations.state = 1",
+        postgres: "UPDATE reservations SET state = (value ->> 'state')::bigint, \
+                   update_us = (value ->> 'update_us')::bigint FROM json_array_elements($1::json) AS listed(value) \
+                   WHERE order_id = value ->> 'order_id' AND reservations.state = 1",
+    },
 );
 
 /// Returns exclude each other by the lines that they start from.
-const RETURN: Statement = Statement::new(
+const RETURN: Statement = Statement::dialect(
     "UPDATE reservations lines",
-    "UPDATE reservations SET lines = $2, update_us = $3 WHERE order_id = $1 AND state = 2 AND lines = $4",
+    Dialect {
+        sqlite: "UPDATE reservations SET lines = value ->> 'lines', update_us = value ->> 'update_us' \
+                 FROM jsonb_each($1) AS listed WHERE order_id = value ->> 'order_id' AND reservations.state = 2 \
+                 AND reservations.lines = value ->> 'over'",
+        postgres: "UPDATE reservations SET lines = value ->> 'lines', update_us = (value ->> 'update_us')::bigint \
+                   FROM json_array_elements($1::json) AS listed(value) WHERE order_id = value ->> 'order_id' \
+                   AND reservations.state = 2 AND reservations.lines = value ->> 'over'",
+    },
 );
 
 /// What a unit has locked, as it is.
 pub(super) struct Held {
-    /// The database's clock.
-    pub(super) now_us: i64,
     pub(super) reservation: Option<Reservation>,
     pub(super) levels: Levels,
 }
 
-/// Reads a reservation, if one is asked for, and the levels of these products.
-pub(super) async fn load<'a>(
-    tx: &mut Transaction,
-    order: Option<&OrderId>,
-    products: impl IntoIterator<Item = &'a ProductId>,
-) -> Result<Held, Error> {
-    let wanted = row::ids(products)?;
-    let rows = tx.fetch_all(&LOAD, [order.map(OrderId::as_str).map(str::to_owned).into(), wanted.into()]).await?;
+/// What finds a reservation, if one is asked for, and the levels of these products.
+pub(super) fn lookup<'a>(order: Option<&OrderId>, products: impl IntoIterator<Item = &'a ProductId>) -> Lookup {
+    let products: Vec<&str> = products.into_iter().map(ProductId::as_str).collect();
+    Lookup::new(LOAD, json!([order.map(OrderId::as_str), products]))
+}
+
+/// Reads what a [`lookup`] finds, by the order that it was made for.
+pub(super) async fn load(tx: &mut Transaction, order: Option<&OrderId>, lookup: &Lookup) -> Result<Held, Error> {
+    let rows = tx.look_up(lookup).await?;
     let first = rows.first().ok_or_else(|| unexpected("SELECT reservations", "the answer has no row"))?;
     let state: Option<i64> = first.get("state")?;
     let reservation = match (order, state) {
         (Some(order), Some(state)) => Some(row::reservation(first, order, state)?),
         _ => None,
     };
-    let (now_us, mut levels) = (first.get("now_us")?, Levels::default());
+    let mut levels = Levels::default();
     for found in &rows {
-        let wanted: Option<String> = found.get("wanted")?;
-        let Some(wanted) = wanted else { continue };
+        let product: Option<String> = found.get("product_id")?;
+        let Some(product) = product else { continue };
         let revision: Option<u64> = found.get("revision")?;
         let level = revision.map(|_| row::level(found)).transpose()?;
-        levels.insert(row::product(&wanted)?, level.unwrap_or_default());
+        levels.insert(row::product(&product)?, level.unwrap_or_default());
     }
-    Ok(Held { now_us, reservation, levels })
+    Ok(Held { reservation, levels })
 }
 
 /// Whether units may be held that should not be. Those of products that this unit has locked are: nobody frees them now.
@@ -115,37 +135,19 @@ pub(super) async fn any_overdue(tx: &mut Transaction) -> Result<bool, Error> {
 }
 
 /// Writes a reservation that is new.
-pub(super) async fn insert(tx: &mut Transaction, reservation: &Reservation) -> Result<(), Error> {
-    let values = [
-        reservation.order.as_str().into(),
-        row::state_number(reservation.state).into(),
-        row::lines_text(&reservation.lines)?.into(),
-        reservation.create_us.into(),
-        reservation.update_us.into(),
-        reservation.expire_us.into(),
-    ];
-    one(tx.execute(&INSERT, values).await?)
+pub(super) fn insert(tx: &mut Transaction, reservation: &Reservation) -> Result<(), Error> {
+    Ok(tx.put(&INSERT, &HoldRow::of(reservation, None)?)?)
 }
 
 /// Ends an active reservation in the state that it has now.
-pub(super) async fn settle(tx: &mut Transaction, reservation: &Reservation) -> Result<(), Error> {
+pub(super) fn settle(tx: &mut Transaction, reservation: &Reservation) -> Result<(), Error> {
     debug_assert_ne!(reservation.state, State::Active);
-    let state = row::state_number(reservation.state);
-    one(tx.execute(&SETTLE, [reservation.order.as_str().into(), state.into(), reservation.update_us.into()]).await?)
+    Ok(tx.put(&SETTLE, &HoldRow::of(reservation, None)?)?)
 }
 
 /// Writes how many units came back.
-pub(super) async fn give_back(tx: &mut Transaction, old: &Reservation, new: &Reservation) -> Result<(), Error> {
-    let (old, lines) = (row::lines_text(&old.lines)?, row::lines_text(&new.lines)?);
-    let values = [new.order.as_str().into(), lines.into(), new.update_us.into(), old.into()];
-    one(tx.execute(&RETURN, values).await?)
-}
-
-fn one(rows: u64) -> Result<(), Error> {
-    if rows == 1 {
-        return Ok(());
-    }
-    Err(unexpected("UPDATE reservations", "somebody else changed what this unit had locked").into())
+pub(super) fn give_back(tx: &mut Transaction, old: &Reservation, new: &Reservation) -> Result<(), Error> {
+    Ok(tx.put(&RETURN, &HoldRow::of(new, Some(old))?)?)
 }
 
 /// What units of this order lock.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use ::store::{Dialect, NewEvent, Statement, Transaction};
 
 use super::Outlet;
-use super::row::{LevelRow, json};
+use super::row::LevelRow;
 use crate::error::{Error, unexpected};
 use crate::stock::{Level, Move, ProductId};
 
@@ -79,28 +79,20 @@ impl Levels {
     }
 
     /// Writes what changed, gives it out, and says what it was.
-    pub(super) async fn save(self, tx: &mut Transaction, outlet: &Outlet) -> Result<Vec<ProductId>, Error> {
-        let changed: Vec<ProductId> = self.changed.iter().cloned().collect();
-        if changed.is_empty() {
-            return Ok(changed);
+    pub(super) fn save(self, tx: &mut Transaction, outlet: &Outlet) -> Result<Vec<ProductId>, Error> {
+        for product in &self.changed {
+            let level = self.get(product);
+            tx.put(&SAVE, &LevelRow::of(product, &level))?;
+            let event = NewEvent {
+                r#type: outlet.wire.changed_type,
+                subject: subject(product),
+                key: product.as_str().to_owned(),
+                payload: (outlet.wire.changed)(product, &level),
+                traceparent: outlet.traceparent.clone(),
+            };
+            tx.emit_at(event, level.revision)?;
         }
-        let rows = changed.iter().map(|product| (product, self.get(product)));
-        let rows: Vec<_> = rows.map(|(product, level)| LevelRow::of(product, &level)).collect();
-        if tx.execute(&SAVE, [json(&rows)?.into()]).await? != rows.len() as u64 {
-            return Err(unexpected("UPSERT stock", "somebody else changed what this unit had locked").into());
-        }
-        let events = changed.iter().map(|product| NewEvent {
-            r#type: outlet.wire.changed_type,
-            subject: subject(product),
-            key: product.as_str().to_owned(),
-            payload: (outlet.wire.changed)(product, &self.get(product)),
-            traceparent: outlet.traceparent.clone(),
-        });
-        let revisions = tx.emit_all(events.collect()).await?;
-        if changed.iter().zip(revisions).any(|(product, revision)| self.get(product).revision != revision) {
-            return Err(unexpected("emit", "the event's revision is not the stock's").into());
-        }
-        Ok(changed)
+        Ok(self.changed.into_iter().collect())
     }
 }
 

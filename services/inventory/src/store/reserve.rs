@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::store::{Transaction, Unit};
+use ::store::{Lookup, Transaction, Unit};
 
 use super::{Outlet, hold, level};
 use crate::error::{Error, Preconditions};
@@ -40,9 +40,13 @@ impl Unit for Reserve {
         self.lines.iter().map(|units| level::key(&units.product)).chain([hold::key(&self.order)]).collect()
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![self.held()]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Reserved, Error> {
-        let products = self.lines.iter().map(|units| &units.product);
-        let hold::Held { now_us, reservation, mut levels } = hold::load(tx, Some(&self.order), products).await?;
+        let hold::Held { reservation, mut levels } = hold::load(tx, Some(&self.order), &self.held()).await?;
+        let now_us = tx.now_us();
         if let Some(reservation) = reservation {
             return self.repeated(reservation, now_us);
         }
@@ -70,13 +74,18 @@ impl Unit for Reserve {
             update_us: now_us,
             expire_us: Some(now_us.saturating_add(self.ttl_us)),
         };
-        hold::insert(tx, &reservation).await?;
-        levels.save(tx, &self.outlet).await?;
+        hold::insert(tx, &reservation)?;
+        levels.save(tx, &self.outlet)?;
         Ok(Reserved::Made(reservation))
     }
 }
 
 impl Reserve {
+    /// What finds the reservation and the levels.
+    fn held(&self) -> Lookup {
+        hold::lookup(Some(&self.order), self.lines.iter().map(|units| &units.product))
+    }
+
     fn repeated(&self, reservation: Reservation, now_us: i64) -> Result<Reserved, Error> {
         match reservation.state {
             State::Released | State::Expired => Err(Error::ReservationClosed),

@@ -1,6 +1,6 @@
 //! Takes sold units of an order back.
 
-use ::store::{Request, Transaction, Unit};
+use ::store::{Lookup, Request, Transaction, Unit};
 
 use super::{Outlet, hold, level};
 use crate::error::{Error, Preconditions};
@@ -36,11 +36,16 @@ impl Unit for Restock {
         self.products.iter().map(level::key).chain(own).collect()
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![self.request.lookup(), self.held()]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Restocked, Error> {
         if let Some(answer) = tx.remembered(&self.request).await? {
             return Ok(Restocked::Done { answer, changed: Vec::new() });
         }
-        let hold::Held { now_us, reservation, mut levels } = hold::load(tx, Some(&self.order), &self.products).await?;
+        let hold::Held { reservation, mut levels } = hold::load(tx, Some(&self.order), &self.held()).await?;
+        let now_us = tx.now_us();
         let sold = reservation.ok_or(Error::ReservationNotFound)?;
         if sold.state != State::Committed {
             return Err(Error::NotCommitted);
@@ -55,12 +60,19 @@ impl Unit for Restock {
         }
         if !units.is_empty() {
             returned = returned.become_at(State::Committed, now_us);
-            hold::give_back(tx, &sold, &returned).await?;
+            hold::give_back(tx, &sold, &returned)?;
         }
-        let changed = levels.save(tx, &self.outlet).await?;
+        let changed = levels.save(tx, &self.outlet)?;
         let answer = (self.outlet.wire.restocked)(&returned);
-        tx.remember(&self.request, &answer).await?;
+        tx.remember(&self.request, &answer)?;
         Ok(Restocked::Done { answer, changed })
+    }
+}
+
+impl Restock {
+    /// What finds the reservation and the levels.
+    fn held(&self) -> Lookup {
+        hold::lookup(Some(&self.order), &self.products)
     }
 }
 

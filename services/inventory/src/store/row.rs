@@ -27,6 +27,33 @@ impl<'a> LevelRow<'a> {
     }
 }
 
+/// A reservation as its statements take it, in a JSON list.
+#[derive(Serialize)]
+pub(super) struct HoldRow<'a> {
+    order_id: &'a str,
+    state: i64,
+    lines: String,
+    create_us: i64,
+    update_us: i64,
+    expire_us: Option<i64>,
+    /// The lines that are written over.
+    over: Option<String>,
+}
+
+impl<'a> HoldRow<'a> {
+    pub(super) fn of(reservation: &'a Reservation, over: Option<&Reservation>) -> Result<Self, StoreError> {
+        Ok(Self {
+            order_id: reservation.order.as_str(),
+            state: state_number(reservation.state),
+            lines: lines_text(&reservation.lines)?,
+            create_us: reservation.create_us,
+            update_us: reservation.update_us,
+            expire_us: reservation.expire_us,
+            over: over.map(|old| lines_text(&old.lines)).transpose()?,
+        })
+    }
+}
+
 /// Reads a level whose columns are all there.
 pub(super) fn level(row: &Row) -> Result<Level, StoreError> {
     Ok(Level {

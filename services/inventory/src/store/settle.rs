@@ -1,6 +1,6 @@
 //! Commit, release and expiry: whichever comes first ends the reservation, and the others are told which it was.
 
-use ::store::{Transaction, Unit};
+use ::store::{Lookup, Transaction, Unit};
 
 use super::{Outlet, hold, level};
 use crate::error::Error;
@@ -45,10 +45,15 @@ impl Unit for Settle {
         self.products.iter().map(level::key).chain([hold::key(&self.order)]).collect()
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![self.held()]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Settled, Error> {
-        let hold::Held { now_us, reservation, mut levels } = hold::load(tx, Some(&self.order), &self.products).await?;
+        let hold::Held { reservation, mut levels } = hold::load(tx, Some(&self.order), &self.held()).await?;
+        let now_us = tx.now_us();
         let Some(reservation) = reservation else {
-            return self.unseen(tx, now_us).await;
+            return self.unseen(tx, now_us);
         };
         let state = match self.wish {
             _ if reservation.state != State::Active => return Ok(Settled::As(Some(reservation))),
@@ -65,15 +70,20 @@ impl Unit for Settle {
             levels.r#move(&line.product, r#move, line.quantity, now_us)?;
         }
         let reservation = reservation.become_at(state, now_us);
-        hold::settle(tx, &reservation).await?;
-        levels.save(tx, &self.outlet).await?;
+        hold::settle(tx, &reservation)?;
+        levels.save(tx, &self.outlet)?;
         Ok(Settled::Changed(reservation))
     }
 }
 
 impl Settle {
+    /// What finds the reservation and the levels.
+    fn held(&self) -> Lookup {
+        hold::lookup(Some(&self.order), &self.products)
+    }
+
     /// A release that came before its reservation closes the order.
-    async fn unseen(&self, tx: &mut Transaction, now_us: i64) -> Result<Settled, Error> {
+    fn unseen(&self, tx: &mut Transaction, now_us: i64) -> Result<Settled, Error> {
         if self.wish != Wish::Release {
             return Ok(Settled::As(None));
         }
@@ -85,7 +95,7 @@ impl Settle {
             update_us: now_us,
             expire_us: None,
         };
-        hold::insert(tx, &closed).await?;
+        hold::insert(tx, &closed)?;
         Ok(Settled::Changed(closed))
     }
 }

@@ -15,7 +15,7 @@ impl<P: Processor> Settlement<P> {
         if !step.is_open(&known) {
             return Ok(known);
         }
-        if matches!(step, Step::Authorize) && !self.can_authorize(&known).await? {
+        if matches!(step, Step::Authorize(_)) && !self.can_authorize(&known).await? {
             return self.give_up(known).await;
         }
         self.tell(known, step.clone(), Teller::Again).await
@@ -59,10 +59,10 @@ impl<P: Processor> Settlement<P> {
     /// The same call that left the doubt.
     async fn again(&self, id: &Capability, payment: &Payment, step: &Step) -> Result<(), Error> {
         match (step, &payment.content) {
-            (Step::Authorize, Some(content)) => {
+            (Step::Authorize(_), Some(content)) => {
                 self.authorize(id.clone(), content.token.clone(), content.amount).await.map(drop)
             }
-            (Step::Authorize, None) => Ok(()),
+            (Step::Authorize(_), None) => Ok(()),
             (Step::Capture, _) => self.capture(id.clone()).await.map(drop),
             (Step::Void, _) => self.void(id.clone()).await.map(drop),
             (Step::Refund(refund_id), _) => match payment.refund(refund_id) {
@@ -74,7 +74,8 @@ impl<P: Processor> Settlement<P> {
 
     async fn can_authorize(&self, payment: &Payment) -> Result<bool, Error> {
         let Some(content) = &payment.content else { return Ok(false) };
-        Ok(self.open(content).await?.is_some())
+        let sealed = self.payments.sealed(&content.token).await?;
+        Ok(self.open(content, sealed)?.is_some())
     }
 
     /// An authorization that never reached the processor, and whose code is erased: nothing can come of it any more, so it is
@@ -89,7 +90,7 @@ impl<P: Processor> Settlement<P> {
 
 fn open_steps(payment: &Payment) -> Vec<Step> {
     let whole = match payment.state {
-        State::Authorizing => Some(Step::Authorize),
+        State::Authorizing => Some(Step::Authorize(None)),
         State::Capturing => Some(Step::Capture),
         State::Voiding => Some(Step::Void),
         State::Authorized | State::Declined(_) | State::Captured | State::Voided => None,

@@ -1,27 +1,63 @@
 //! Cards: kept sealed, used once, their codes erased.
 
-use ::store::{Connection, Dialect, Error as StoreError, Statement, Transaction, Unit, now};
+use ::store::{Connection, Dialect, Error as StoreError, Lookup, Row, Statement, Transaction, Unit, now};
 use rpc::Capability;
+use serde::Serialize;
 
 use super::{NewCard, SWEPT_MAX, TOKEN_LIFE_US, row};
 use crate::card::Summary;
 use crate::error::Error;
 use crate::payment::Payment;
 
-const INSERT: Statement = Statement::new(
+const INSERT: Statement = Statement::dialect(
     "INSERT cards",
-    "INSERT INTO cards (card_token, brand, last_four, expiry_year, expiry_month, number_sealed, code_sealed, create_us, \
-     expire_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    Dialect {
+        sqlite: "INSERT INTO cards (card_token, brand, last_four, expiry_year, expiry_month, number_sealed, code_sealed, \
+                 create_us, expire_us) SELECT value ->> 'card_token', value ->> 'brand', value ->> 'last_four', \
+                 value ->> 'expiry_year', value ->> 'expiry_month', unhex(value ->> 'number_sealed'), \
+                 unhex(value ->> 'code_sealed'), value ->> 'create_us', value ->> 'expire_us' FROM jsonb_each($1)",
+        postgres: "INSERT INTO cards (card_token, brand, last_four, expiry_year, expiry_month, number_sealed, code_sealed, \
+                   create_us, expire_us) SELECT value ->> 'card_token', (value ->> 'brand')::bigint, \
+                   value ->> 'last_four', (value ->> 'expiry_year')::bigint, (value ->> 'expiry_month')::bigint, \
+                   decode(value ->> 'number_sealed', 'hex'), decode(value ->> 'code_sealed', 'hex'), \
+                   (value ->> 'create_us')::bigint, (value ->> 'expire_us')::bigint \
+                   FROM json_array_elements($1::json) AS listed(value)",
+    },
 );
 
-const SEALED: Statement =
-    Statement::new("SELECT cards", "SELECT number_sealed, code_sealed FROM cards WHERE card_token = $1");
+macro_rules! columns {
+    () => {
+        "cards.brand, cards.last_four, cards.expiry_year, cards.expiry_month, cards.number_sealed, cards.code_sealed, \
+         cards.payment_id, cards.expire_us"
+    };
+}
 
-/// Once, and while its time is not over.
-const TAKE: Statement = Statement::new(
+const LOAD: Statement = Statement::dialect(
+    "SELECT cards",
+    Dialect {
+        sqlite: concat!(
+            "SELECT wanted.key AS wanted, ",
+            columns!(),
+            " FROM json_each($1) AS wanted CROSS JOIN cards ON cards.card_token = wanted.value"
+        ),
+        postgres: concat!(
+            "SELECT wanted.number - 1 AS wanted, ",
+            columns!(),
+            " FROM json_array_elements_text($1::json) WITH ORDINALITY AS wanted(value, number) \
+             JOIN LATERAL (SELECT * FROM cards WHERE card_token = wanted.value OFFSET 0) AS cards ON true"
+        ),
+    },
+);
+
+/// Once.
+const TAKE: Statement = Statement::dialect(
     "UPDATE cards take",
-    "UPDATE cards SET payment_id = $2 WHERE card_token = $1 AND payment_id IS NULL AND expire_us > $3 \
-     AND code_sealed IS NOT NULL RETURNING brand, last_four, expiry_year, expiry_month",
+    Dialect {
+        sqlite: "UPDATE cards SET payment_id = value ->> 'payment_id' FROM jsonb_each($1) AS listed \
+                 WHERE card_token = value ->> 'card_token' AND cards.payment_id IS NULL",
+        postgres: "UPDATE cards SET payment_id = value ->> 'payment_id' FROM json_array_elements($1::json) AS listed(value) \
+                   WHERE card_token = value ->> 'card_token' AND cards.payment_id IS NULL",
+    },
 );
 
 const RELEASE: Statement = Statement::new(
@@ -29,8 +65,15 @@ const RELEASE: Statement = Statement::new(
     "UPDATE cards SET payment_id = NULL WHERE card_token = $1 AND payment_id = $2",
 );
 
-const ERASE: Statement =
-    Statement::new("UPDATE cards erase", "UPDATE cards SET code_sealed = NULL WHERE card_token = $1");
+const ERASE: Statement = Statement::dialect(
+    "UPDATE cards erase",
+    Dialect {
+        sqlite: "UPDATE cards SET code_sealed = NULL FROM jsonb_each($1) AS listed \
+                 WHERE card_token = value ->> 'card_token'",
+        postgres: "UPDATE cards SET code_sealed = NULL FROM json_array_elements($1::json) AS listed(value) \
+                   WHERE card_token = value ->> 'card_token'",
+    },
+);
 
 macro_rules! over {
     ($before:expr, $what:expr, $now:expr, $locked:expr) => {
@@ -89,21 +132,41 @@ pub(super) fn key(token: &Capability) -> String {
     format!("card/{}", token.as_str())
 }
 
-pub(super) async fn read(mut connection: Connection, token: Capability) -> Result<Option<Sealed>, Error> {
-    let Some(found) = connection.fetch_optional(&SEALED, [token.as_str().into()]).await? else { return Ok(None) };
-    Ok(Some(Sealed { number: found.get("number_sealed")?, code: found.get("code_sealed")? }))
+/// What finds a card.
+pub(super) fn lookup(token: &Capability) -> Lookup {
+    Lookup::new(LOAD, token.as_str())
 }
 
-/// Uses a card for this payment; `None` where it cannot be.
+pub(super) async fn read(mut connection: Connection, token: Capability) -> Result<Option<Sealed>, Error> {
+    let found = connection.look_up(&lookup(&token)).await?;
+    Ok(found.first().map(sealed).transpose()?)
+}
+
+/// A row of [`TAKE`] and of [`ERASE`].
+#[derive(Serialize)]
+struct Used<'a> {
+    card_token: &'a str,
+    payment_id: &'a str,
+}
+
+/// Uses a card for this payment, once and while its time is not over; `None` where it cannot be.
 pub(super) async fn take(
     tx: &mut Transaction,
     token: &Capability,
     payment: &Capability,
-    now_us: i64,
-) -> Result<Option<Summary>, StoreError> {
-    let values = [token.as_str().into(), payment.as_str().into(), now_us.into()];
-    let taken = tx.fetch_optional(&TAKE, values).await?;
-    taken.map(|found| row::summary(&found)).transpose()
+) -> Result<Option<(Summary, Sealed)>, StoreError> {
+    let Some(found) = tx.look_up_optional(&lookup(token)).await? else { return Ok(None) };
+    let (used, expire_us): (Option<String>, i64) = (found.get("payment_id")?, found.get("expire_us")?);
+    let sealed = sealed(&found)?;
+    if used.is_some() || expire_us <= tx.now_us() || sealed.code.is_none() {
+        return Ok(None);
+    }
+    tx.put(&TAKE, &Used { card_token: token.as_str(), payment_id: payment.as_str() })?;
+    Ok(Some((row::summary(&found)?, sealed)))
+}
+
+fn sealed(found: &Row) -> Result<Sealed, StoreError> {
+    Ok(Sealed { number: found.get("number_sealed")?, code: found.get("code_sealed")? })
 }
 
 /// Gives a card back that was used for a payment that never was.
@@ -112,9 +175,23 @@ pub(super) async fn release(tx: &mut Transaction, payment: &Payment) -> Result<(
     tx.execute(&RELEASE, [content.token.as_str().into(), payment.id.as_str().into()]).await.map(drop)
 }
 
-pub(super) async fn erase_code(tx: &mut Transaction, payment: &Payment) -> Result<(), StoreError> {
+pub(super) fn erase_code(tx: &mut Transaction, payment: &Payment) -> Result<(), StoreError> {
     let Some(content) = &payment.content else { return Ok(()) };
-    tx.execute(&ERASE, [content.token.as_str().into()]).await.map(drop)
+    tx.put(&ERASE, &Used { card_token: content.token.as_str(), payment_id: payment.id.as_str() })
+}
+
+/// A row of [`INSERT`]. What is sealed is hexadecimal digits.
+#[derive(Serialize)]
+struct Inserted<'a> {
+    card_token: &'a str,
+    brand: i64,
+    last_four: &'a str,
+    expiry_year: u32,
+    expiry_month: u32,
+    number_sealed: String,
+    code_sealed: Option<String>,
+    create_us: i64,
+    expire_us: i64,
 }
 
 /// Keeps a card.
@@ -129,6 +206,10 @@ impl Unit for Keep {
 
     fn keys(&self) -> Vec<String> {
         self.card.requests.first().map(::store::Request::key).into_iter().collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.card.requests.iter().map(::store::Request::lookup).collect()
     }
 
     async fn run(&self, tx: &mut Transaction) -> Result<Vec<u8>, Error> {
@@ -146,20 +227,20 @@ impl Unit for Keep {
         if let Some(reused) = reused {
             return Err(reused.into());
         }
-        let values = [
-            token.as_str().into(),
-            row::brand_number(summary.brand).into(),
-            summary.last_four.as_str().into(),
-            summary.expiry.year.into(),
-            summary.expiry.month.into(),
-            sealed.number.as_slice().into(),
-            sealed.code.as_deref().into(),
-            (*now_us).into(),
-            now_us.saturating_add(TOKEN_LIFE_US).into(),
-        ];
-        tx.execute(&INSERT, values).await?;
+        let row = Inserted {
+            card_token: token.as_str(),
+            brand: row::brand_number(summary.brand),
+            last_four: &summary.last_four,
+            expiry_year: summary.expiry.year,
+            expiry_month: summary.expiry.month,
+            number_sealed: hex::encode(&sealed.number),
+            code_sealed: sealed.code.as_ref().map(hex::encode),
+            create_us: *now_us,
+            expire_us: now_us.saturating_add(TOKEN_LIFE_US),
+        };
+        tx.put(&INSERT, &row)?;
         if let Some(newest) = requests.first() {
-            tx.remember(newest, answer).await?;
+            tx.remember(newest, answer)?;
         }
         Ok(answer.clone())
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ::store::{Connection, Dialect, Statement};
 
-use super::payment::columns;
+use super::payment::{columns, refund_columns};
 use super::row;
 use crate::error::Error;
 use crate::page_token::Place;
@@ -35,10 +35,16 @@ const PAGE: Statement = Statement::dialect(
 const REFUNDS: Statement = Statement::dialect(
     "SELECT refunds page",
     Dialect {
-        sqlite: "SELECT payment_id, refund_id, amount_minor, state, reason, create_us, attempt FROM refunds \
-                 WHERE payment_id IN (SELECT value FROM json_each($1)) ORDER BY payment_id, number",
-        postgres: "SELECT payment_id, refund_id, amount_minor, state, reason, create_us, attempt FROM refunds \
-                   WHERE payment_id IN (SELECT json_array_elements_text($1::json)) ORDER BY payment_id, number",
+        sqlite: concat!(
+            "SELECT payment_id, ",
+            refund_columns!(),
+            " FROM refunds WHERE payment_id IN (SELECT value FROM json_each($1)) ORDER BY payment_id, number"
+        ),
+        postgres: concat!(
+            "SELECT payment_id, ",
+            refund_columns!(),
+            " FROM refunds WHERE payment_id IN (SELECT json_array_elements_text($1::json)) ORDER BY payment_id, number"
+        ),
     },
 );
 
@@ -58,7 +64,7 @@ pub(super) async fn read(
     let values = [create_us.into(), id.into(), filtered.into(), states.into(), limit.into()];
     let mut payments = Vec::new();
     for found in connection.fetch_all(&PAGE, values).await? {
-        payments.extend(row::payment(&found)?);
+        payments.push(row::payment(&found)?);
     }
     let ids: Vec<_> = payments.iter().map(|payment: &Payment| payment.id.as_str()).collect();
     let ids = serde_json::Value::from(ids).to_string();
@@ -70,7 +76,7 @@ pub(super) async fn read(
         let Some(payment) = places.get(&id).and_then(|place| payments.get_mut(*place)) else { continue };
         let Some(content) = &payment.content else { continue };
         let refund = row::refund(refund, content.amount.currency())?;
-        payment.refunds.push(refund);
+        payment.refunds.extend(refund);
     }
     Ok(payments)
 }

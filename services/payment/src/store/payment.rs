@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ::store::{Connection, Dialect, Error as StoreError, Row, Statement, Transaction, Value, now};
+use ::store::{Connection, Dialect, Error as StoreError, Lookup, Row, Statement, Transaction, Value};
 use rpc::Capability;
+use serde::Serialize;
 
 use super::{micros, row};
 use crate::error::{Error, unexpected};
-use crate::payment::{Payment, Refund, State, TRIED_MAX};
+use crate::payment::{Payment, Refund, State};
 
 /// A payment's columns, its card's among them.
 macro_rules! columns {
@@ -20,40 +21,76 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-macro_rules! load {
-    ($now:expr) => {
-        concat!(
-            "SELECT ",
-            $now,
-            " AS now_us, ",
-            columns!(),
-            " FROM (SELECT 1) AS one LEFT JOIN payments ON payments.payment_id = $1 \
-             LEFT JOIN cards ON cards.card_token = payments.card_token"
-        )
+/// A refund's columns, under names of their own.
+macro_rules! refund_columns {
+    () => {
+        "refunds.refund_id, refunds.amount_minor AS refund_minor, refunds.state AS refund_state, \
+         refunds.reason AS refund_reason, refunds.create_us AS refund_create_us, refunds.attempt AS refund_attempt"
     };
 }
+pub(super) use refund_columns;
 
-const LOAD: Statement =
-    Statement::dialect("SELECT payments", Dialect { sqlite: load!(now!(sqlite)), postgres: load!(now!(postgres)) });
-
-const REFUNDS: Statement = Statement::new(
-    "SELECT refunds",
-    "SELECT refund_id, amount_minor, state, reason, create_us, attempt FROM refunds WHERE payment_id = $1 \
-     ORDER BY number LIMIT $2",
+/// A row for each refund, and one where there is none.
+const LOAD: Statement = Statement::dialect(
+    "SELECT payments",
+    Dialect {
+        sqlite: concat!(
+            "SELECT wanted.key AS wanted, ",
+            columns!(),
+            ", ",
+            refund_columns!(),
+            " FROM json_each($1) AS wanted CROSS JOIN payments ON payments.payment_id = wanted.value \
+             LEFT JOIN cards ON cards.card_token = payments.card_token \
+             LEFT JOIN refunds ON refunds.payment_id = payments.payment_id ORDER BY wanted.key, refunds.number"
+        ),
+        // Row by row, whatever the planner thinks of the tables.
+        postgres: concat!(
+            "SELECT wanted.number - 1 AS wanted, ",
+            columns!(),
+            ", ",
+            refund_columns!(),
+            " FROM json_array_elements_text($1::json) WITH ORDINALITY AS wanted(value, number) \
+             JOIN LATERAL (SELECT * FROM payments WHERE payment_id = wanted.value OFFSET 0) AS payments ON true \
+             LEFT JOIN LATERAL (SELECT * FROM cards WHERE card_token = payments.card_token OFFSET 0) AS cards ON true \
+             LEFT JOIN LATERAL (SELECT * FROM refunds WHERE payment_id = payments.payment_id OFFSET 0) AS refunds ON true \
+             ORDER BY wanted.number, refunds.number"
+        ),
+    },
 );
 
-const INSERT: Statement = Statement::new(
+const INSERT: Statement = Statement::dialect(
     "INSERT payments",
-    "INSERT INTO payments (payment_id, state, card_token, currency, amount_minor, decline_reason, processor_reference, \
-     create_us, update_us, expire_us, revision, attempt, due_us) \
-     VALUES ($1, $2, $3, $4, $5, 0, '', $6, $6, NULL, 1, 1, $7)",
+    Dialect {
+        sqlite: "INSERT INTO payments (payment_id, state, card_token, currency, amount_minor, decline_reason, \
+                 processor_reference, create_us, update_us, expire_us, revision, attempt, due_us) \
+                 SELECT value ->> 'payment_id', value ->> 'state', value ->> 'card_token', value ->> 'currency', \
+                 value ->> 'amount_minor', 0, '', value ->> 'create_us', value ->> 'create_us', NULL, 1, 1, \
+                 value ->> 'due_us' FROM jsonb_each($1)",
+        postgres: "INSERT INTO payments (payment_id, state, card_token, currency, amount_minor, decline_reason, \
+                   processor_reference, create_us, update_us, expire_us, revision, attempt, due_us) \
+                   SELECT value ->> 'payment_id', (value ->> 'state')::bigint, value ->> 'card_token', \
+                   value ->> 'currency', (value ->> 'amount_minor')::bigint, 0, '', (value ->> 'create_us')::bigint, \
+                   (value ->> 'create_us')::bigint, NULL, 1, 1, (value ->> 'due_us')::bigint \
+                   FROM json_array_elements($1::json) AS listed(value)",
+    },
 );
 
 /// Touches a row only if it is the one that was read.
-const UPDATE: Statement = Statement::new(
+const UPDATE: Statement = Statement::dialect(
     "UPDATE payments",
-    "UPDATE payments SET state = $2, decline_reason = $3, processor_reference = $4, update_us = $5, expire_us = $6, \
-     attempt = $7, due_us = $8, revision = revision + 1 WHERE payment_id = $1 AND revision = $9",
+    Dialect {
+        sqlite: "UPDATE payments SET state = value ->> 'state', decline_reason = value ->> 'decline_reason', \
+                 processor_reference = value ->> 'reference', update_us = value ->> 'update_us', \
+                 expire_us = value ->> 'expire_us', attempt = value ->> 'attempt', due_us = value ->> 'due_us', \
+                 revision = revision + 1 FROM jsonb_each($1) AS listed \
+                 WHERE payment_id = value ->> 'payment_id' AND revision = value ->> 'over'",
+        postgres: "UPDATE payments SET state = (value ->> 'state')::bigint, \
+                   decline_reason = (value ->> 'decline_reason')::bigint, processor_reference = value ->> 'reference', \
+                   update_us = (value ->> 'update_us')::bigint, expire_us = (value ->> 'expire_us')::bigint, \
+                   attempt = (value ->> 'attempt')::bigint, due_us = (value ->> 'due_us')::bigint, \
+                   revision = revision + 1 FROM json_array_elements($1::json) AS listed(value) \
+                   WHERE payment_id = value ->> 'payment_id' AND revision = (value ->> 'over')::bigint",
+    },
 );
 
 const DELETE: Statement =
@@ -73,10 +110,30 @@ const UPDATE_REFUND: Statement = Statement::new(
 const DELETE_REFUND: Statement =
     Statement::new("DELETE refunds", "DELETE FROM refunds WHERE payment_id = $1 AND refund_id = $2");
 
-/// What was asked for, at the database's time.
-pub(super) struct Found {
-    pub(super) now_us: i64,
-    pub(super) payment: Option<Payment>,
+/// A row of [`INSERT`].
+#[derive(Serialize)]
+struct Inserted<'a> {
+    payment_id: &'a str,
+    state: i64,
+    card_token: Option<&'a str>,
+    currency: Option<&'static str>,
+    amount_minor: Option<i64>,
+    create_us: i64,
+    due_us: i64,
+}
+
+/// A row of [`UPDATE`].
+#[derive(Serialize)]
+struct Updated<'a> {
+    payment_id: &'a str,
+    state: i64,
+    decline_reason: i64,
+    reference: &'a str,
+    update_us: i64,
+    expire_us: Option<i64>,
+    attempt: i64,
+    due_us: Option<i64>,
+    over: i64,
 }
 
 /// What units of a payment lock.
@@ -84,36 +141,32 @@ pub(super) fn key(id: &Capability) -> String {
     format!("payment/{}", id.as_str())
 }
 
-pub(super) async fn load(tx: &mut Transaction, id: &Capability) -> Result<Found, StoreError> {
-    let found = tx.fetch_one(&LOAD, [id.as_str().into()]).await?;
-    let payment = row::payment(&found)?;
-    let refunds = match &payment {
-        Some(_) => tx.fetch_all(&REFUNDS, [id.as_str().into(), limit()]).await?,
-        None => Vec::new(),
-    };
-    Ok(Found { now_us: found.get("now_us")?, payment: payment.map(|payment| with(payment, &refunds)).transpose()? })
+/// What finds a payment.
+pub(super) fn lookup(id: &Capability) -> Lookup {
+    Lookup::new(LOAD, id.as_str())
+}
+
+pub(super) async fn load(tx: &mut Transaction, id: &Capability) -> Result<Option<Payment>, StoreError> {
+    found(&tx.look_up(&lookup(id)).await?)
 }
 
 pub(super) async fn read(mut connection: Connection, id: Capability) -> Result<Option<Payment>, Error> {
-    let found = connection.fetch_one(&LOAD, [id.as_str().into()]).await?;
-    let Some(payment) = row::payment(&found)? else { return Ok(None) };
-    let refunds = connection.fetch_all(&REFUNDS, [id.as_str().into(), limit()]).await?;
-    Ok(Some(with(payment, &refunds)?))
+    Ok(found(&connection.look_up(&lookup(&id)).await?)?)
 }
 
 /// Makes a payment, in doubt from its first moment on.
-pub(super) async fn insert(tx: &mut Transaction, payment: &Payment, patience: Duration) -> Result<(), StoreError> {
+pub(super) fn insert(tx: &mut Transaction, payment: &Payment, patience: Duration) -> Result<(), StoreError> {
     let content = payment.content.as_ref();
-    let values = [
-        payment.id.as_str().into(),
-        row::state_number(payment.state).into(),
-        content.map(|content| content.token.as_str()).into(),
-        content.map(|content| content.amount.currency().code()).into(),
-        content.map(|content| content.amount.minor()).into(),
-        payment.create_us.into(),
-        payment.create_us.saturating_add(micros(patience)).into(),
-    ];
-    tx.execute(&INSERT, values).await.map(drop)
+    let row = Inserted {
+        payment_id: payment.id.as_str(),
+        state: row::state_number(payment.state),
+        card_token: content.map(|content| content.token.as_str()),
+        currency: content.map(|content| content.amount.currency().code()),
+        amount_minor: content.map(|content| content.amount.minor()),
+        create_us: payment.create_us,
+        due_us: payment.create_us.saturating_add(micros(patience)),
+    };
+    tx.put(&INSERT, &row)
 }
 
 /// Writes what changed of a payment, if anything did, and gives it as it is now.
@@ -121,31 +174,28 @@ pub(super) async fn save(
     tx: &mut Transaction,
     old: &Payment,
     mut new: Payment,
-    now_us: i64,
     patience: Duration,
 ) -> Result<Payment, StoreError> {
     if *old == new {
         return Ok(new);
     }
+    let now_us = tx.now_us();
     new.update_us = now_us.max(old.update_us);
     new.revision = old.revision + 1;
-    let due_us = new.is_in_doubt().then(|| now_us.saturating_add(micros(patience)));
-    let values = [
-        new.id.as_str().into(),
-        row::state_number(new.state).into(),
-        row::decline_number(new.state).into(),
-        new.reference.as_str().into(),
-        new.update_us.into(),
-        new.expire_us.into(),
-        new.attempt.into(),
-        due_us.into(),
-        old.revision.into(),
-    ];
-    if tx.execute(&UPDATE, values).await? != 1 {
-        return Err(unexpected("UPDATE payments", "somebody else changed what this unit had locked"));
-    }
+    let row = Updated {
+        payment_id: new.id.as_str(),
+        state: row::state_number(new.state),
+        decline_reason: row::decline_number(new.state),
+        reference: &new.reference,
+        update_us: new.update_us,
+        expire_us: new.expire_us,
+        attempt: new.attempt,
+        due_us: new.is_in_doubt().then(|| now_us.saturating_add(micros(patience))),
+        over: old.revision,
+    };
+    tx.put(&UPDATE, &row)?;
     if old.state == State::Authorizing && new.state != State::Authorizing {
-        super::card::erase_code(tx, &new).await?;
+        super::card::erase_code(tx, &new)?;
     }
     save_refunds(tx, old, &new).await?;
     Ok(new)
@@ -182,13 +232,13 @@ fn new_refund(id: &str, refund: &Refund) -> [Value; 4] {
     [id.into(), refund.id.as_str().into(), refund.amount.minor().into(), refund.create_us.into()]
 }
 
-fn limit() -> Value {
-    i64::try_from(TRIED_MAX).unwrap_or(i64::MAX).into()
-}
-
-fn with(mut payment: Payment, refunds: &[Row]) -> Result<Payment, StoreError> {
-    let Some(content) = &payment.content else { return Ok(payment) };
-    let currency = content.amount.currency();
-    payment.refunds = refunds.iter().map(|found| row::refund(found, currency)).collect::<Result<_, _>>()?;
-    Ok(payment)
+fn found(rows: &[Row]) -> Result<Option<Payment>, StoreError> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut payment = row::payment(first)?;
+    if let Some(content) = &payment.content {
+        let currency = content.amount.currency();
+        let refunds = rows.iter().map(|found| row::refund(found, currency));
+        payment.refunds = refunds.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    }
+    Ok(Some(payment))
 }

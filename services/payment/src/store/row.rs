@@ -9,13 +9,12 @@ use rpc::money::{Currency, Money};
 use crate::card::{Brand, Expiry, Summary};
 use crate::payment::{Content, Decline, Payment, Refund, RefundState, State};
 
-/// Reads a payment that may not be there, without its refunds.
-pub(super) fn payment(row: &Row) -> Result<Option<Payment>, StoreError> {
-    let id: Option<String> = row.get("payment_id")?;
-    let Some(id) = id else { return Ok(None) };
+/// Reads a payment, without its refunds.
+pub(super) fn payment(row: &Row) -> Result<Payment, StoreError> {
+    let id: String = row.get("payment_id")?;
     let currency: Option<String> = row.get("currency")?;
     let content = currency.map(|code| content(row, &code)).transpose()?;
-    Ok(Some(Payment {
+    Ok(Payment {
         id: capability("payment_id", &id)?,
         state: state(row.get("state")?, row.get("decline_reason")?)?,
         content,
@@ -26,7 +25,7 @@ pub(super) fn payment(row: &Row) -> Result<Option<Payment>, StoreError> {
         expire_us: row.get("expire_us")?,
         revision: row.get("revision")?,
         attempt: row.get("attempt")?,
-    }))
+    })
 }
 
 fn content(row: &Row, code: &str) -> Result<Content, StoreError> {
@@ -44,20 +43,23 @@ pub(super) fn summary(row: &Row) -> Result<Summary, StoreError> {
     Ok(Summary { brand: brand(row.get("brand")?)?, last_four: row.get("last_four")?, expiry })
 }
 
-pub(super) fn refund(row: &Row, currency: Currency) -> Result<Refund, StoreError> {
-    let state = match row.get::<i64>("state")? {
+/// Reads a refund that may not be there, from columns that have their own names, because a payment's are beside them.
+pub(super) fn refund(row: &Row, currency: Currency) -> Result<Option<Refund>, StoreError> {
+    let id: Option<String> = row.get("refund_id")?;
+    let Some(id) = id else { return Ok(None) };
+    let state = match row.get::<i64>("refund_state")? {
         1 => RefundState::Pending,
         2 => RefundState::Done,
-        3 => RefundState::Failed(row.get("reason")?),
+        3 => RefundState::Failed(row.get("refund_reason")?),
         _ => return Err(corrupt("state", "it is no state of a refund")),
     };
-    Ok(Refund {
-        id: row.get("refund_id")?,
-        amount: Money::new(currency, row.get("amount_minor")?),
+    Ok(Some(Refund {
+        id,
+        amount: Money::new(currency, row.get("refund_minor")?),
         state,
-        create_us: row.get("create_us")?,
-        attempt: row.get("attempt")?,
-    })
+        create_us: row.get("refund_create_us")?,
+        attempt: row.get("refund_attempt")?,
+    }))
 }
 
 /// The number of a refund's state, and its reason.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ::store::{Transaction, Unit};
+use ::store::{Lookup, Transaction, Unit};
 use rpc::Capability;
 
-use super::payment::{self, Found};
+use super::payment;
 use crate::error::Error;
 use crate::payment::{Payment, RefundState, State};
 use crate::processor::Seen;
@@ -43,9 +43,12 @@ impl Unit for Settle {
         vec![payment::key(&self.id)]
     }
 
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![payment::lookup(&self.id)]
+    }
+
     async fn run(&self, tx: &mut Transaction) -> Result<Option<Payment>, Error> {
-        let Found { now_us, payment } = payment::load(tx, &self.id).await?;
-        let Some(known) = payment else { return Ok(None) };
+        let Some(known) = payment::load(tx, &self.id).await? else { return Ok(None) };
         let new = known.clone();
         let own = |attempt: i64| known.state.is_in_doubt() && known.attempt == attempt;
         let new = match &self.news {
@@ -67,7 +70,7 @@ impl Unit for Settle {
             News::RefundUndone { refund_id } => without(new, refund_id),
             News::RefundRefused { refund_id, why } => failed(new, refund_id, why),
         };
-        Ok(Some(payment::save(tx, &known, new, now_us, self.patience).await?))
+        Ok(Some(payment::save(tx, &known, new, self.patience).await?))
     }
 }
 
