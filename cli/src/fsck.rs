@@ -8,6 +8,7 @@ mod databases;
 mod judge;
 mod orders;
 mod report;
+mod sales;
 mod search;
 mod settle;
 

@@ -1,4 +1,4 @@
-//! Search's copy of the catalog and of the stock, as its answers show it, beside both.
+//! Search's copy of the catalog, of the stock and of what was sold, as its answers show it, beside all three.
 //!
 //! Search has an index and no database, so it is asked, through the edge: a query for nothing in particular finds every
 //! product, with the revisions that were indexed. Their ids and revisions are held in memory, some 100 bytes a product.
@@ -17,6 +17,7 @@ use tonic::{Request, Status};
 use super::{
     databases::Databases,
     report::{Invariant, Report},
+    sales::{self, Sold},
     settle::Settle,
 };
 
@@ -34,6 +35,14 @@ struct Revisions {
     stock: u64,
 }
 
+/// What search has of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hit {
+    revisions: Revisions,
+    /// Units sold lately.
+    popularity: u64,
+}
+
 /// What is different about a product.
 #[derive(Clone, Copy, Debug)]
 enum Suspect {
@@ -41,6 +50,8 @@ enum Suspect {
     Older { than: Revisions, found: Option<Revisions> },
     /// Search finds what the catalog does not have, or has discontinued.
     Extra,
+    /// Search has another count of what was sold.
+    Sold { lately: u64, found: u64 },
 }
 
 /// Compares every product, those that look different until they do not or the time is over.
@@ -72,15 +83,23 @@ pub(super) async fn check(
         // What is newer than what was missed at first has moved on: it is on its way, and not stuck.
         suspects.retain(|id, was| match (was, now.get(id)) {
             (Suspect::Older { than, found: now_found }, Some(Suspect::Older { .. })) => {
-                *now_found = found.get(id).copied();
+                *now_found = found.get(id).map(|hit| hit.revisions);
                 now_found.is_none_or(|now| now.product < than.product || now.stock < than.stock)
             }
             (Suspect::Extra, Some(Suspect::Extra)) => true,
+            // Where more was sold meanwhile, the count is on its way.
+            (Suspect::Sold { lately, found }, Some(Suspect::Sold { lately: now, found: now_found })) => {
+                *found = *now_found;
+                lately == now
+            }
             _ => false,
         });
     }
     for (id, suspect) in suspects {
         let wrong = match suspect {
+            Suspect::Sold { lately, found } => {
+                format!("its orders of the last 30 days have {lately} units, and search has {found}")
+            }
             Suspect::Extra => "search finds it, and the catalog does not sell it".to_owned(),
             Suspect::Older { found: None, .. } => "the catalog has it, and search does not find it".to_owned(),
             Suspect::Older { than, found: Some(found) } => format!(
@@ -103,7 +122,7 @@ pub(super) fn client(edge: &Address, process: &Process) -> anyhow::Result<Search
 }
 
 /// Every product that search finds.
-async fn found(search: &mut SearchServiceClient<Channel>) -> Result<HashMap<String, Revisions>, Status> {
+async fn found(search: &mut SearchServiceClient<Channel>) -> Result<HashMap<String, Hit>, Status> {
     let (mut found, mut page_token) = (HashMap::new(), String::new());
     loop {
         let page_size = i32::try_from(PAGE).unwrap_or(i32::MAX);
@@ -111,9 +130,10 @@ async fn found(search: &mut SearchServiceClient<Channel>) -> Result<HashMap<Stri
         request.set_timeout(CALL_TIMEOUT);
         let page = search.search_products(request).await?.into_inner();
         found.extend(page.hits.into_iter().map(|hit| {
-            let SearchHit { product_id, product_revision, stock_revision, .. } = hit;
-            let [product, stock] = [product_revision, stock_revision].map(|revision| revision.try_into().unwrap_or(0));
-            (product_id, Revisions { product, stock })
+            let SearchHit { product_id, product_revision, stock_revision, popularity, .. } = hit;
+            let numbers = [product_revision, stock_revision, popularity];
+            let [product, stock, popularity] = numbers.map(|number| number.try_into().unwrap_or(0));
+            (product_id, Hit { revisions: Revisions { product, stock }, popularity })
         }));
         if page.next_page_token.is_empty() {
             return Ok(found);
@@ -122,13 +142,14 @@ async fn found(search: &mut SearchServiceClient<Channel>) -> Result<HashMap<Stri
     }
 }
 
-/// Where what was found is not what the catalog and inventory have now.
+/// Where what was found is not what the catalog, inventory and checkout have now.
 async fn differences(
     databases: &mut Databases,
-    found: &HashMap<String, Revisions>,
+    found: &HashMap<String, Hit>,
 ) -> anyhow::Result<BTreeMap<String, Suspect>> {
     let mut extra: BTreeMap<String, Suspect> = found.keys().map(|id| (id.clone(), Suspect::Extra)).collect();
     let (mut different, mut after) = (BTreeMap::new(), String::new());
+    let sold = sales::sold(databases).await?;
     loop {
         let page = Range::after(&after, PAGE);
         let products = catalog::audit::products(&mut databases.catalog, &page).await.context("read catalog")?;
@@ -139,12 +160,25 @@ async fn differences(
         for product in products {
             extra.remove(&product.product_id);
             let stock = stock.get(&product.product_id).copied().unwrap_or(0);
-            let (than, found) =
-                (Revisions { product: product.revision, stock }, found.get(&product.product_id).copied());
-            if product.active && found != Some(than) {
-                different.insert(product.product_id, Suspect::Older { than, found });
-            } else if !product.active && found.is_some() {
-                different.insert(product.product_id, Suspect::Extra);
+            let than = Revisions { product: product.revision, stock };
+            let (hit, id) = (found.get(&product.product_id), product.product_id);
+            let revisions = hit.map(|hit| hit.revisions);
+            match hit {
+                _ if product.active && revisions != Some(than) => {
+                    different.insert(id, Suspect::Older { than, found: revisions });
+                }
+                Some(_) if !product.active => {
+                    different.insert(id, Suspect::Extra);
+                }
+                Some(Hit { popularity, .. }) => {
+                    let counted = sold.get(&id).copied().unwrap_or(Sold::Units(0));
+                    if let Sold::Units(lately) = counted
+                        && lately != *popularity
+                    {
+                        different.insert(id, Suspect::Sold { lately, found: *popularity });
+                    }
+                }
+                None => {}
             }
         }
     }

@@ -107,6 +107,12 @@ async fn what_is_wrong_is_reported_with_its_row(databases: &Databases<'_>, shop:
     let copied = "product mug-of-the-test: the catalog has (\"A mug\"";
     assert!(said.contains(copied) && !said.contains("NOT CHECKED"), "{said}");
 
+    // A month ago, which nobody is told either.
+    databases.execute("checkout", "UPDATE orders SET create_us = create_us - 2678400000000".to_owned()).await;
+    let (said, _) = databases.checked(&search);
+    let counted = "product mug-of-the-test: its orders of the last 30 days have 0 units, and search has 3";
+    assert!(said.contains(counted), "{said}");
+
     // Search is not told: nobody else changes a revision without an event.
     databases
         .execute(

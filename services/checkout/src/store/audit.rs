@@ -59,6 +59,19 @@ pub struct Audited {
     pub refunds: Vec<(String, i64)>,
 }
 
+/// What an order sold, as far as others count it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sale {
+    /// The order.
+    pub order_id: String,
+    /// When it was placed, in microseconds since 1970.
+    pub placed_us: i64,
+    /// Its products, and how many units of each stand: 0 of an order that came to nothing.
+    pub lines: Vec<(String, u32)>,
+    /// Whether something is still to be done for it, so that others may not have been told yet.
+    pub unfinished: bool,
+}
+
 /// A request that does not have its one order, or an order that does not have its one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unpaired {
@@ -93,6 +106,31 @@ pub async fn orders(reader: &mut Reader, range: &Range) -> Result<Vec<Audited>, 
         orders.push(audited(&row::found(&row)?.order));
     }
     Ok(orders)
+}
+
+/// What orders sold, in the order of their ids.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn sales(reader: &mut Reader, range: &Range) -> Result<Vec<Sale>, Error> {
+    let mut sales = Vec::new();
+    for row in reader.fetch_all(&ORDERS, range.values()).await? {
+        let order = row::found(&row)?.order;
+        let stands = matches!(order.state, State::Confirmed | State::Captured | State::Fulfilled);
+        let stands = stands && !order.progress.cancel_requested;
+        let refunded = order.refunded_units();
+        let units = order.placed.lines.iter().map(|line| {
+            let left = line.quantity - refunded.get(line.product.as_str()).copied().unwrap_or_default();
+            (line.product.clone(), if stands { left } else { 0 })
+        });
+        sales.push(Sale {
+            order_id: order.id.as_str().to_owned(),
+            placed_us: order.create_us,
+            lines: units.collect(),
+            unfinished: order.progress.step.is_some(),
+        });
+    }
+    Ok(sales)
 }
 
 /// The requests and orders that do not belong together one by one.
