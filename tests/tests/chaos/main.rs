@@ -1,5 +1,6 @@
 //! Orders in a storm: while shoppers order from a fleet, its processes and its database's are killed and the acquirer
-//! declines, stalls and loses answers; once it is quiet, no order is lost, no unit oversold and no card charged twice.
+//! declines, stalls and loses answers, and a merchant changes what is on sale; once it is quiet, no order is lost, no unit
+//! oversold, no card charged twice, and no copy out of date.
 //!
 //! Choices follow from the seed, which is printed; what the kernel and the network make of them does not. How many orders,
 //! and by which seed, can be told: see [`plan`].
@@ -7,6 +8,7 @@
 
 mod books;
 mod copies;
+mod merchant;
 mod plan;
 mod quiet;
 mod records;
@@ -81,8 +83,9 @@ async fn storm(database: &'static str, server: Option<&Server>) {
         over.set(true);
         placed.into_iter().flatten().collect::<Vec<Placed>>()
     };
-    let (placed, caused) = tokio::join!(shopping, Box::pin(trouble::cause(&fleet, server, &run, &over)));
-    run.say(format_args!("every order has an answer; {caused}"));
+    let trouble = Box::pin(trouble::cause(&fleet, server, &run, &over));
+    let (placed, caused, changes) = tokio::join!(shopping, trouble, Box::pin(merchant::work(&fleet, &run, &over)));
+    run.say(format_args!("every order has an answer; {caused}, {changes} changes of the catalog and the stock"));
 
     let orders = quiet::wait(&fleet, &run).await;
     let mut wrong = books::audit(&fleet, &placed, &orders).await;
