@@ -168,10 +168,9 @@ pub(crate) const REVISE: Statement = Statement::dialect(
         sqlite: "INSERT INTO store_revision (key, revision) SELECT value ->> 'key', value ->> 'revision' \
                  FROM jsonb_each($1) WHERE true ON CONFLICT (key) DO UPDATE SET revision = excluded.revision \
                  WHERE store_revision.revision < excluded.revision",
-        postgres: "INSERT INTO store_revision (key, revision) SELECT value ->> 'key', (value ->> 'revision')::bigint \
-                   FROM json_array_elements($1::json) AS listed(value) \
-                   ON CONFLICT (key) DO UPDATE SET revision = excluded.revision \
-                   WHERE store_revision.revision < excluded.revision",
+        postgres: "INSERT INTO store_revision (key, revision) SELECT listed.key, listed.revision FROM \
+                   json_to_recordset($1::json) AS listed(revision bigint, key text) ON CONFLICT (key) DO UPDATE SET revision \
+                   = excluded.revision WHERE store_revision.revision < excluded.revision",
     },
 );
 

@@ -107,10 +107,10 @@ pub(crate) const REMEMBER: Statement = Statement::dialect(
             now!(sqlite)
         ),
         postgres: concat!(
-            "INSERT INTO store_request (scope, rpc, request_id, fingerprint, answer, expire_us) \
-             SELECT value ->> 'scope', value ->> 'rpc', value ->> 'request_id', decode(value ->> 'fingerprint', 'hex'), \
-             decode(value ->> 'answer', 'hex'), (value ->> 'expire_us')::bigint \
-             FROM json_array_elements($1::json) AS listed(value) ",
+            "INSERT INTO store_request (scope, rpc, request_id, fingerprint, answer, expire_us) SELECT listed.scope, \
+             listed.rpc, listed.request_id, decode(listed.fingerprint, 'hex'), decode(listed.answer, 'hex'), listed.expire_us \
+             FROM json_to_recordset($1::json) AS listed(expire_us bigint, scope text, rpc text, request_id text, fingerprint \
+             text, answer text) ",
             replace!(),
             now!(postgres)
         ),

@@ -4,7 +4,8 @@
 ///
 /// Made with `into()` from `i64`, `u32`, `bool` (a BIGINT of 0 or 1), `f64`, `&str`, `String`, `Vec<u8>`, `&[u8]` and
 /// `Option`s of them. A list is bound as one JSON text, which `json_each($1)` (SQLite; `jsonb_each($1)` for
-/// objects, of which it makes no text) or `json_array_elements_text($1::json)` (PostgreSQL) unfolds.
+/// objects, of which it makes no text) or `json_array_elements_text($1::json)` (PostgreSQL; `json_to_recordset` for objects, which
+/// reads each of them once and not once a field) unfolds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// BIGINT.

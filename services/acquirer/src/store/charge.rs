@@ -47,12 +47,12 @@ const INSERT: Statement = Statement::dialect(
                  create_us, expire_us) SELECT value ->> 'payment_id', value ->> 'reference', value ->> 'state', \
                  value ->> 'currency', value ->> 'amount_minor', unhex(value ->> 'fingerprint'), value ->> 'last_four', \
                  value ->> 'reason', value ->> 'create_us', value ->> 'expire_us' FROM jsonb_each($1)",
-        postgres: "INSERT INTO charges (payment_id, reference, state, currency, amount_minor, fingerprint, last_four, \
-                   reason, create_us, expire_us) SELECT value ->> 'payment_id', value ->> 'reference', \
-                   (value ->> 'state')::bigint, value ->> 'currency', (value ->> 'amount_minor')::bigint, \
-                   decode(value ->> 'fingerprint', 'hex'), value ->> 'last_four', (value ->> 'reason')::bigint, \
-                   (value ->> 'create_us')::bigint, (value ->> 'expire_us')::bigint \
-                   FROM json_array_elements($1::json) AS listed(value)",
+        postgres: "INSERT INTO charges (payment_id, reference, state, currency, amount_minor, fingerprint, last_four, reason, \
+                   create_us, expire_us) SELECT listed.payment_id, listed.reference, listed.state, listed.currency, \
+                   listed.amount_minor, decode(listed.fingerprint, 'hex'), listed.last_four, listed.reason, listed.create_us, \
+                   listed.expire_us FROM json_to_recordset($1::json) AS listed(state bigint, amount_minor bigint, reason \
+                   bigint, create_us bigint, expire_us bigint, payment_id text, reference text, currency text, fingerprint \
+                   text, last_four text)",
     },
 );
 
@@ -62,9 +62,8 @@ const UPDATE: Statement = Statement::dialect(
     Dialect {
         sqlite: "UPDATE charges SET state = value ->> 'state' FROM jsonb_each($1) AS listed \
                  WHERE payment_id = value ->> 'payment_id' AND charges.state = 1",
-        postgres: "UPDATE charges SET state = (value ->> 'state')::bigint \
-                   FROM json_array_elements($1::json) AS listed(value) \
-                   WHERE payment_id = value ->> 'payment_id' AND charges.state = 1",
+        postgres: "UPDATE charges SET state = listed.state FROM json_to_recordset($1::json) AS listed(state bigint, \
+                   payment_id text) WHERE charges.payment_id = listed.payment_id AND charges.state = 1",
     },
 );
 

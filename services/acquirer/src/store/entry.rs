@@ -14,10 +14,10 @@ const INSERT: Statement = Statement::dialect(
         sqlite: "INSERT INTO entries (payment_id, operation, refund_id, currency, amount_minor, create_us) \
                  SELECT value ->> 'payment_id', value ->> 'operation', value ->> 'refund_id', value ->> 'currency', \
                  value ->> 'amount_minor', value ->> 'create_us' FROM jsonb_each($1)",
-        postgres: "INSERT INTO entries (payment_id, operation, refund_id, currency, amount_minor, create_us) \
-                   SELECT value ->> 'payment_id', (value ->> 'operation')::bigint, value ->> 'refund_id', \
-                   value ->> 'currency', (value ->> 'amount_minor')::bigint, (value ->> 'create_us')::bigint \
-                   FROM json_array_elements($1::json) AS listed(value)",
+        postgres: "INSERT INTO entries (payment_id, operation, refund_id, currency, amount_minor, create_us) SELECT \
+                   listed.payment_id, listed.operation, listed.refund_id, listed.currency, listed.amount_minor, \
+                   listed.create_us FROM json_to_recordset($1::json) AS listed(operation bigint, amount_minor bigint, \
+                   create_us bigint, payment_id text, refund_id text, currency text)",
     },
 );
 

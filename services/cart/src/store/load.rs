@@ -70,10 +70,10 @@ const SAVE: Statement = Statement::dialect(
             on_conflict!()
         ),
         postgres: concat!(
-            "INSERT INTO carts (cart_id, items, currency, create_us, update_us, revision) \
-             SELECT value ->> 'cart_id', value ->> 'items', value ->> 'currency', (value ->> 'create_us')::bigint, \
-             (value ->> 'update_us')::bigint, (value ->> 'revision')::bigint \
-             FROM json_array_elements($1::json) AS listed(value) ",
+            "INSERT INTO carts (cart_id, items, currency, create_us, update_us, revision) SELECT listed.cart_id, \
+             listed.items, listed.currency, listed.create_us, listed.update_us, listed.revision FROM \
+             json_to_recordset($1::json) AS listed(create_us bigint, update_us bigint, revision bigint, cart_id text, items \
+             text, currency text) ",
             on_conflict!()
         ),
     },

@@ -57,12 +57,12 @@ const SAVE: Statement = Statement::dialect(
         postgres: concat!(
             "INSERT INTO products (",
             columns!(),
-            ") SELECT value ->> 'product_id', value ->> 'name', value ->> 'description', value ->> 'brand', \
-             value ->> 'categories', value ->> 'currency', (value ->> 'price')::bigint, (value ->> 'list_price')::bigint, \
-             value ->> 'pictures', value ->> 'attributes', (value ->> 'rating')::bigint, \
-             (value ->> 'rating_count')::bigint, value ->> 'sku', (value ->> 'state')::bigint, \
-             (value ->> 'create_us')::bigint, (value ->> 'update_us')::bigint, (value ->> 'revision')::bigint \
-             FROM json_array_elements($1::json) AS listed(value) ",
+            ") SELECT listed.product_id, listed.name, listed.description, listed.brand, listed.categories, listed.currency, \
+             listed.price, listed.list_price, listed.pictures, listed.attributes, listed.rating, listed.rating_count, \
+             listed.sku, listed.state, listed.create_us, listed.update_us, listed.revision FROM json_to_recordset($1::json) \
+             AS listed(price bigint, list_price bigint, rating bigint, rating_count bigint, state bigint, create_us bigint, \
+             update_us bigint, revision bigint, product_id text, name text, description text, brand text, categories text, \
+             currency text, pictures text, attributes text, sku text) ",
             on_conflict!()
         ),
     },
@@ -82,9 +82,9 @@ const SAVE_CATEGORIES: Statement = Statement::dialect(
         sqlite: "INSERT INTO product_categories (category, product_id, parent, name, brand, state) \
                  SELECT value ->> 'category', value ->> 'product_id', value ->> 'parent', value ->> 'name', \
                  value ->> 'brand', value ->> 'state' FROM jsonb_each($1)",
-        postgres: "INSERT INTO product_categories (category, product_id, parent, name, brand, state) \
-                   SELECT value ->> 'category', value ->> 'product_id', value ->> 'parent', value ->> 'name', \
-                   value ->> 'brand', (value ->> 'state')::bigint FROM json_array_elements($1::json) AS listed(value)",
+        postgres: "INSERT INTO product_categories (category, product_id, parent, name, brand, state) SELECT listed.category, \
+                   listed.product_id, listed.parent, listed.name, listed.brand, listed.state FROM json_to_recordset($1::json) \
+                   AS listed(state bigint, category text, product_id text, parent text, name text, brand text)",
     },
 );
 

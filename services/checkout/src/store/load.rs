@@ -41,11 +41,11 @@ const INSERT: Statement = Statement::dialect(
                  value ->> 'update_us', value ->> 'revision', value ->> 'placed', value ->> 'progress' \
                  FROM jsonb_each($1) WHERE true ON CONFLICT (order_id) DO NOTHING",
         postgres: "INSERT INTO orders (order_id, state, step_since_us, wake_us, lease, contact_email, create_us, update_us, \
-                   revision, placed, progress) SELECT value ->> 'order_id', (value ->> 'state')::bigint, \
-                   (value ->> 'step_since_us')::bigint, (value ->> 'wake_us')::bigint, (value ->> 'lease')::bigint, \
-                   value ->> 'contact_email', (value ->> 'create_us')::bigint, (value ->> 'update_us')::bigint, \
-                   (value ->> 'revision')::bigint, value ->> 'placed', value ->> 'progress' \
-                   FROM json_array_elements($1::json) AS listed(value) ON CONFLICT (order_id) DO NOTHING",
+                   revision, placed, progress) SELECT listed.order_id, listed.state, listed.step_since_us, listed.wake_us, \
+                   listed.lease, listed.contact_email, listed.create_us, listed.update_us, listed.revision, listed.placed, \
+                   listed.progress FROM json_to_recordset($1::json) AS listed(state bigint, step_since_us bigint, wake_us \
+                   bigint, lease bigint, create_us bigint, update_us bigint, revision bigint, order_id text, contact_email \
+                   text, placed text, progress text) ON CONFLICT (order_id) DO NOTHING",
     },
 );
 
@@ -58,14 +58,12 @@ const SAVE: Statement = Statement::dialect(
                  revision = value ->> 'revision', progress = value ->> 'progress' FROM jsonb_each($1) AS listed \
                  WHERE order_id = value ->> 'order_id' AND orders.state = value ->> 'over_state' \
                  AND orders.lease = value ->> 'over_lease' AND orders.revision = value ->> 'over_revision'",
-        postgres: "UPDATE orders SET state = (value ->> 'state')::bigint, \
-                   step_since_us = (value ->> 'step_since_us')::bigint, wake_us = (value ->> 'wake_us')::bigint, \
-                   lease = (value ->> 'lease')::bigint, update_us = (value ->> 'update_us')::bigint, \
-                   revision = (value ->> 'revision')::bigint, progress = value ->> 'progress' \
-                   FROM json_array_elements($1::json) AS listed(value) WHERE order_id = value ->> 'order_id' \
-                   AND orders.state = (value ->> 'over_state')::bigint \
-                   AND orders.lease = (value ->> 'over_lease')::bigint \
-                   AND orders.revision = (value ->> 'over_revision')::bigint",
+        postgres: "UPDATE orders SET state = listed.state, step_since_us = listed.step_since_us, wake_us = listed.wake_us, \
+                   lease = listed.lease, update_us = listed.update_us, revision = listed.revision, progress = listed.progress \
+                   FROM json_to_recordset($1::json) AS listed(state bigint, step_since_us bigint, wake_us bigint, lease \
+                   bigint, update_us bigint, revision bigint, over_state bigint, over_lease bigint, over_revision bigint, \
+                   progress text, order_id text) WHERE orders.order_id = listed.order_id AND orders.state = listed.over_state \
+                   AND orders.lease = listed.over_lease AND orders.revision = listed.over_revision",
     },
 );
 

@@ -26,10 +26,9 @@ const KEEP: Statement = Statement::dialect(
             on_conflict!()
         ),
         postgres: concat!(
-            "INSERT INTO order_events (order_id, kind, revision, time_us, payload) \
-             SELECT value ->> 'order_id', (value ->> 'kind')::bigint, (value ->> 'revision')::bigint, \
-             (value ->> 'time_us')::bigint, decode(value ->> 'payload', 'hex') \
-             FROM json_array_elements($1::json) AS listed(value) ",
+            "INSERT INTO order_events (order_id, kind, revision, time_us, payload) SELECT listed.order_id, listed.kind, \
+             listed.revision, listed.time_us, decode(listed.payload, 'hex') FROM json_to_recordset($1::json) AS listed(kind \
+             bigint, revision bigint, time_us bigint, order_id text, payload text) ",
             on_conflict!()
         ),
     },

@@ -65,10 +65,10 @@ const INSERT: Statement = Statement::dialect(
                  SELECT value ->> 'order_id', value ->> 'state', value ->> 'lines', value ->> 'create_us', \
                  value ->> 'update_us', value ->> 'expire_us' FROM jsonb_each($1) WHERE true \
                  ON CONFLICT (order_id) DO NOTHING",
-        postgres: "INSERT INTO reservations (order_id, state, lines, create_us, update_us, expire_us) \
-                   SELECT value ->> 'order_id', (value ->> 'state')::bigint, value ->> 'lines', \
-                   (value ->> 'create_us')::bigint, (value ->> 'update_us')::bigint, (value ->> 'expire_us')::bigint \
-                   FROM json_array_elements($1::json) AS listed(value) ON CONFLICT (order_id) DO NOTHING",
+        postgres: "INSERT INTO reservations (order_id, state, lines, create_us, update_us, expire_us) SELECT listed.order_id, \
+                   listed.state, listed.lines, listed.create_us, listed.update_us, listed.expire_us FROM \
+                   json_to_recordset($1::json) AS listed(state bigint, create_us bigint, update_us bigint, expire_us bigint, \
+                   order_id text, lines text) ON CONFLICT (order_id) DO NOTHING",
     },
 );
 
@@ -78,9 +78,9 @@ const SETTLE: Statement = Statement::dialect(
     Dialect {
         sqlite: "UPDATE reservations SET state = value ->> 'state', update_us = value ->> 'update_us' \
                  FROM jsonb_each($1) AS listed WHERE order_id = value ->> 'order_id' AND reservations.state = 1",
-        postgres: "UPDATE reservations SET state = (value ->> 'state')::bigint, \
-                   update_us = (value ->> 'update_us')::bigint FROM json_array_elements($1::json) AS listed(value) \
-                   WHERE order_id = value ->> 'order_id' AND reservations.state = 1",
+        postgres: "UPDATE reservations SET state = listed.state, update_us = listed.update_us FROM \
+                   json_to_recordset($1::json) AS listed(state bigint, update_us bigint, order_id text) WHERE \
+                   reservations.order_id = listed.order_id AND reservations.state = 1",
     },
 );
 
@@ -91,9 +91,9 @@ const RETURN: Statement = Statement::dialect(
         sqlite: "UPDATE reservations SET lines = value ->> 'lines', update_us = value ->> 'update_us' \
                  FROM jsonb_each($1) AS listed WHERE order_id = value ->> 'order_id' AND reservations.state = 2 \
                  AND reservations.lines = value ->> 'over'",
-        postgres: "UPDATE reservations SET lines = value ->> 'lines', update_us = (value ->> 'update_us')::bigint \
-                   FROM json_array_elements($1::json) AS listed(value) WHERE order_id = value ->> 'order_id' \
-                   AND reservations.state = 2 AND reservations.lines = value ->> 'over'",
+        postgres: "UPDATE reservations SET lines = listed.lines, update_us = listed.update_us FROM \
+                   json_to_recordset($1::json) AS listed(update_us bigint, lines text, order_id text, over text) WHERE \
+                   reservations.order_id = listed.order_id AND reservations.state = 2 AND reservations.lines = listed.over",
     },
 );
 

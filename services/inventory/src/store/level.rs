@@ -28,10 +28,10 @@ const SAVE: Statement = Statement::dialect(
             on_conflict!()
         ),
         postgres: concat!(
-            "INSERT INTO stock (product_id, on_hand, reserved, sold, received, update_us, revision) \
-             SELECT value ->> 'product_id', (value ->> 'on_hand')::bigint, (value ->> 'reserved')::bigint, \
-             (value ->> 'sold')::bigint, (value ->> 'received')::bigint, (value ->> 'update_us')::bigint, \
-             (value ->> 'revision')::bigint FROM json_array_elements($1::json) AS listed(value) ",
+            "INSERT INTO stock (product_id, on_hand, reserved, sold, received, update_us, revision) SELECT listed.product_id, \
+             listed.on_hand, listed.reserved, listed.sold, listed.received, listed.update_us, listed.revision FROM \
+             json_to_recordset($1::json) AS listed(on_hand bigint, reserved bigint, sold bigint, received bigint, update_us \
+             bigint, revision bigint, product_id text) ",
             on_conflict!()
         ),
     },

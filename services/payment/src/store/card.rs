@@ -17,11 +17,11 @@ const INSERT: Statement = Statement::dialect(
                  value ->> 'expiry_year', value ->> 'expiry_month', unhex(value ->> 'number_sealed'), \
                  unhex(value ->> 'code_sealed'), value ->> 'create_us', value ->> 'expire_us' FROM jsonb_each($1)",
         postgres: "INSERT INTO cards (card_token, brand, last_four, expiry_year, expiry_month, number_sealed, code_sealed, \
-                   create_us, expire_us) SELECT value ->> 'card_token', (value ->> 'brand')::bigint, \
-                   value ->> 'last_four', (value ->> 'expiry_year')::bigint, (value ->> 'expiry_month')::bigint, \
-                   decode(value ->> 'number_sealed', 'hex'), decode(value ->> 'code_sealed', 'hex'), \
-                   (value ->> 'create_us')::bigint, (value ->> 'expire_us')::bigint \
-                   FROM json_array_elements($1::json) AS listed(value)",
+                   create_us, expire_us) SELECT listed.card_token, listed.brand, listed.last_four, listed.expiry_year, \
+                   listed.expiry_month, decode(listed.number_sealed, 'hex'), decode(listed.code_sealed, 'hex'), \
+                   listed.create_us, listed.expire_us FROM json_to_recordset($1::json) AS listed(brand bigint, expiry_year \
+                   bigint, expiry_month bigint, create_us bigint, expire_us bigint, card_token text, last_four text, \
+                   number_sealed text, code_sealed text)",
     },
 );
 
@@ -55,8 +55,8 @@ const TAKE: Statement = Statement::dialect(
     Dialect {
         sqlite: "UPDATE cards SET payment_id = value ->> 'payment_id' FROM jsonb_each($1) AS listed \
                  WHERE card_token = value ->> 'card_token' AND cards.payment_id IS NULL",
-        postgres: "UPDATE cards SET payment_id = value ->> 'payment_id' FROM json_array_elements($1::json) AS listed(value) \
-                   WHERE card_token = value ->> 'card_token' AND cards.payment_id IS NULL",
+        postgres: "UPDATE cards SET payment_id = listed.payment_id FROM json_to_recordset($1::json) AS listed(payment_id \
+                   text, card_token text) WHERE cards.card_token = listed.card_token AND cards.payment_id IS NULL",
     },
 );
 
@@ -70,8 +70,8 @@ const ERASE: Statement = Statement::dialect(
     Dialect {
         sqlite: "UPDATE cards SET code_sealed = NULL FROM jsonb_each($1) AS listed \
                  WHERE card_token = value ->> 'card_token'",
-        postgres: "UPDATE cards SET code_sealed = NULL FROM json_array_elements($1::json) AS listed(value) \
-                   WHERE card_token = value ->> 'card_token'",
+        postgres: "UPDATE cards SET code_sealed = NULL FROM json_to_recordset($1::json) AS listed(card_token text) WHERE \
+                   cards.card_token = listed.card_token",
     },
 );
 

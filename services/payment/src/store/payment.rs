@@ -67,11 +67,10 @@ const INSERT: Statement = Statement::dialect(
                  value ->> 'amount_minor', 0, '', value ->> 'create_us', value ->> 'create_us', NULL, 1, 1, \
                  value ->> 'due_us' FROM jsonb_each($1)",
         postgres: "INSERT INTO payments (payment_id, state, card_token, currency, amount_minor, decline_reason, \
-                   processor_reference, create_us, update_us, expire_us, revision, attempt, due_us) \
-                   SELECT value ->> 'payment_id', (value ->> 'state')::bigint, value ->> 'card_token', \
-                   value ->> 'currency', (value ->> 'amount_minor')::bigint, 0, '', (value ->> 'create_us')::bigint, \
-                   (value ->> 'create_us')::bigint, NULL, 1, 1, (value ->> 'due_us')::bigint \
-                   FROM json_array_elements($1::json) AS listed(value)",
+                   processor_reference, create_us, update_us, expire_us, revision, attempt, due_us) SELECT listed.payment_id, \
+                   listed.state, listed.card_token, listed.currency, listed.amount_minor, 0, '', listed.create_us, \
+                   listed.create_us, NULL, 1, 1, listed.due_us FROM json_to_recordset($1::json) AS listed(state bigint, \
+                   amount_minor bigint, create_us bigint, due_us bigint, payment_id text, card_token text, currency text)",
     },
 );
 
@@ -84,12 +83,11 @@ const UPDATE: Statement = Statement::dialect(
                  expire_us = value ->> 'expire_us', attempt = value ->> 'attempt', due_us = value ->> 'due_us', \
                  revision = revision + 1 FROM jsonb_each($1) AS listed \
                  WHERE payment_id = value ->> 'payment_id' AND revision = value ->> 'over'",
-        postgres: "UPDATE payments SET state = (value ->> 'state')::bigint, \
-                   decline_reason = (value ->> 'decline_reason')::bigint, processor_reference = value ->> 'reference', \
-                   update_us = (value ->> 'update_us')::bigint, expire_us = (value ->> 'expire_us')::bigint, \
-                   attempt = (value ->> 'attempt')::bigint, due_us = (value ->> 'due_us')::bigint, \
-                   revision = revision + 1 FROM json_array_elements($1::json) AS listed(value) \
-                   WHERE payment_id = value ->> 'payment_id' AND revision = (value ->> 'over')::bigint",
+        postgres: "UPDATE payments SET state = listed.state, decline_reason = listed.decline_reason, processor_reference = \
+                   listed.reference, update_us = listed.update_us, expire_us = listed.expire_us, attempt = listed.attempt, \
+                   due_us = listed.due_us, revision = revision + 1 FROM json_to_recordset($1::json) AS listed(state bigint, \
+                   decline_reason bigint, update_us bigint, expire_us bigint, attempt bigint, due_us bigint, over bigint, \
+                   reference text, payment_id text) WHERE payments.payment_id = listed.payment_id AND revision = listed.over",
     },
 );
 
