@@ -18,12 +18,12 @@ const BETWEEN_CHANGES_MS: std::ops::Range<u64> = 50..400;
 /// How long the catalog has for an answer.
 const ANSWERED: Duration = Duration::from_secs(5);
 /// Products that come and go, which nobody orders.
-const GUESTS: u64 = 12;
+const GUESTS: usize = 12;
 
 /// Goes on until it is over, and says how many changes there were.
 pub(crate) async fn work(fleet: &Kept, run: &Run, over: &Cell<bool>) -> u32 {
     let mut chance = run.plan.chance("merchant", 0);
-    let mut there = [false; GUESTS as usize];
+    let mut there = [false; GUESTS];
     let mut changes = 0;
     while !over.get() {
         sleep(Duration::from_millis(chance.u64(BETWEEN_CHANGES_MS))).await;
@@ -33,8 +33,8 @@ pub(crate) async fn work(fleet: &Kept, run: &Run, over: &Cell<bool>) -> u32 {
             rename(fleet, format!("chaos-plenty-{}", chance.u8(1..=4)), name).await;
             continue;
         }
-        let guest = chance.u64(0..GUESTS);
-        let (id, is_there) = (format!("chaos-guest-{guest}"), &mut there[usize::try_from(guest).unwrap()]);
+        let guest = chance.usize(0..GUESTS);
+        let (id, is_there) = (format!("chaos-guest-{guest}"), &mut there[guest]);
         match chance.u8(0..3) {
             _ if !*is_there => {
                 create(fleet, id, name).await;
