@@ -121,6 +121,8 @@ async fn units_with_a_key_in_common_find_what_the_one_before_put(db: Db) {
     counted.dedup();
     assert_eq!(counted, (1..=67).collect::<Vec<_>>());
     assert_eq!(number(&store, "k0").await, Some(67));
+    // They stay in company: none of them had to run alone to see what was there.
+    assert!(store.stats().commits < 150, "{} commits for 200 units", store.stats().commits);
 }
 
 async fn a_statement_of_a_unit_finds_what_it_put(db: Db) {
