@@ -50,14 +50,11 @@ impl Ledger {
         Self { store }
     }
 
-    /// A charge, and what is to go wrong.
-    pub(crate) async fn find(&self, payment: &Capability) -> Result<(Option<Charge>, Said), Error> {
+    /// A charge as it is.
+    pub(crate) async fn find(&self, payment: &Capability) -> Result<Option<Charge>, Error> {
         let payment = payment.clone();
-        let read = self.store.read("GetCharge", |mut connection| async move {
-            let said = fault::read(&mut connection).await?;
-            Ok::<_, Error>((charge::read(&mut connection, &payment).await?, said))
-        });
-        read.await
+        let read = self.store.read("GetCharge", |connection| async move { charge::read(connection, &payment).await });
+        Ok(read.await?)
     }
 
     /// Authorizes or declines a charge, or gives it as it is where it has this content.
@@ -103,7 +100,7 @@ impl Ledger {
 
     /// What is to go wrong.
     pub(crate) async fn said(&self) -> Result<Said, Error> {
-        let read = self.store.read("GetFaults", |mut connection| async move { fault::read(&mut connection).await });
+        let read = self.store.read("GetFaults", |connection| async move { fault::read(connection).await });
         Ok(read.await?)
     }
 

@@ -49,6 +49,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
 pub(crate) const OVERDUE_MAX: u32 = 64;
 /// Times a write is planned. Once is enough, but where its reservation is made meanwhile; that happens once.
 const PLANS_MAX: usize = 3;
+/// Reservations whose products are kept in memory until they end, some 200 bytes each.
+const PLANS_KEPT: usize = 4_096;
 /// Times that somebody who is short of units looks for some that are held too long, before the answer is no.
 const SWEEPS_MAX: usize = 4;
 
@@ -78,6 +80,8 @@ pub(crate) struct Inventory {
     store: Store,
     wire: Wire,
     cache: Arc<Cache>,
+    /// The products of reservations that were made here lately, which never change.
+    plans: Arc<quick_cache::sync::Cache<OrderId, Vec<ProductId>>>,
 }
 
 /// What became of a reservation that somebody wished to end.
@@ -85,7 +89,7 @@ type Ended = Result<Option<Reservation>, Error>;
 
 impl Inventory {
     pub(crate) fn new(store: Store, wire: Wire, cache: Arc<Cache>) -> Self {
-        Self { store, wire, cache }
+        Self { store, wire, cache, plans: Arc::new(quick_cache::sync::Cache::new(PLANS_KEPT)) }
     }
 
     /// The levels of these products, in their order.
@@ -143,6 +147,7 @@ impl Inventory {
             match self.store.write(unit.clone()).await? {
                 Reserved::Made(reservation) => {
                     self.cache.forget(reservation.lines.iter().map(|line| &line.product));
+                    self.plans.insert(order.clone(), reservation.products());
                     return Ok(reservation);
                 }
                 Reserved::Already(reservation) => return Ok(reservation),
@@ -240,6 +245,9 @@ impl Inventory {
 
     /// The products of an order's reservation, as it is now; none where there is no reservation.
     async fn plan(&self, order: &OrderId) -> Result<Vec<ProductId>, Error> {
+        if let Some((_, products)) = self.plans.remove(order) {
+            return Ok(products);
+        }
         let order = order.clone();
         self.store.read("PlanReservation", move |connection| read::products(connection, order)).await
     }

@@ -86,7 +86,7 @@ pub(super) async fn load(tx: &mut Transaction, payment: &Capability) -> Result<O
     found(payment, &tx.look_up(&lookup(payment)).await?)
 }
 
-pub(super) async fn read(connection: &mut Connection, payment: &Capability) -> Result<Option<Charge>, StoreError> {
+pub(super) async fn read(mut connection: Connection, payment: &Capability) -> Result<Option<Charge>, StoreError> {
     found(payment, &connection.look_up(&lookup(payment)).await?)
 }
 

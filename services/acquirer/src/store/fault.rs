@@ -22,7 +22,7 @@ pub(crate) struct Said {
     pub(crate) revision: i64,
 }
 
-pub(super) async fn read(connection: &mut Connection) -> Result<Said, StoreError> {
+pub(super) async fn read(mut connection: Connection) -> Result<Said, StoreError> {
     let Some(row) = connection.fetch_optional(&READ, []).await? else { return Ok(Said::default()) };
     let text: String = row.get("plan")?;
     let unreadable = |error| StoreError::Corrupt { attempted: "SELECT faults", what: "plan", source: Arc::new(error) };
