@@ -90,7 +90,7 @@ pub(super) async fn read(mut connection: Connection, payment: &Capability) -> Re
     found(payment, &connection.look_up(&lookup(payment)).await?)
 }
 
-/// A row of [`INSERT`], and of [`UPDATE`].
+/// A row of [`INSERT`].
 #[derive(Serialize)]
 struct ChargeRow<'a> {
     payment_id: &'a str,
@@ -129,8 +129,16 @@ pub(super) fn insert(tx: &mut Transaction, charge: &Charge) -> Result<(), StoreE
     tx.put(&INSERT, &ChargeRow::of(charge))
 }
 
+/// A row of [`UPDATE`].
+#[derive(Serialize)]
+struct Moved<'a> {
+    payment_id: &'a str,
+    state: i64,
+}
+
 pub(super) fn update(tx: &mut Transaction, charge: &Charge) -> Result<(), StoreError> {
-    tx.put(&UPDATE, &ChargeRow::of(charge))
+    let (state, _) = numbers(charge.state);
+    tx.put(&UPDATE, &Moved { payment_id: charge.payment.as_str(), state })
 }
 
 /// Adds the charge's newest refund.
@@ -152,13 +160,8 @@ fn found(payment: &Capability, rows: &[Row]) -> Result<Option<Charge>, StoreErro
     let Some(row) = rows.first() else { return Ok(None) };
     let currency: Option<String> = row.get("currency")?;
     let content = currency.map(|code| content(row, &code)).transpose()?;
-    let refunds = match &content {
-        Some(content) => {
-            let refunds = rows.iter().map(|row| refund(row, content.amount.currency()));
-            refunds.filter_map(Result::transpose).collect::<Result<_, _>>()?
-        }
-        None => Vec::new(),
-    };
+    let currency = content.as_ref().map(|content| content.amount.currency());
+    let refunds = rows.iter().filter_map(|row| refund(row, currency).transpose()).collect::<Result<_, _>>()?;
     Ok(Some(Charge {
         payment: payment.clone(),
         reference: row.get("reference")?,
@@ -179,9 +182,10 @@ fn content(row: &Row, code: &str) -> Result<Content, StoreError> {
 }
 
 /// A refund that may not be there.
-fn refund(row: &Row, currency: Currency) -> Result<Option<Refund>, StoreError> {
+fn refund(row: &Row, currency: Option<Currency>) -> Result<Option<Refund>, StoreError> {
     let id: Option<String> = row.get("refund_id")?;
     let Some(id) = id else { return Ok(None) };
+    let currency = currency.ok_or_else(|| corrupt("refunds", "they are of a charge without an amount"))?;
     let refused = match row.get::<i64>("refund_state")? {
         1 => None,
         2 => Some(row.get("refund_reason")?),
