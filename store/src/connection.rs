@@ -11,7 +11,6 @@ use tracing::Instrument as _;
 use crate::database::{Connected, Database, Role};
 use crate::error::{Error, because, source, statement_error};
 use crate::raw::Class;
-use crate::request::Request;
 use crate::row::{RawRow, Row};
 use crate::span;
 use crate::statement::Statement;
@@ -86,15 +85,6 @@ impl Connection {
     /// See [`Error`].
     pub async fn look_up(&mut self, lookup: &Lookup) -> Result<Vec<Row>, Error> {
         self.fetch_all(&lookup.statement, [lookup.list().into()]).await
-    }
-
-    /// The answer that this request got before, if it did. A try that is under way is not seen.
-    ///
-    /// # Errors
-    /// [`Error::RequestReused`] if the id was used with other content.
-    pub async fn remembered(&mut self, request: &Request) -> Result<Option<Vec<u8>>, Error> {
-        let found = self.look_up(&request.lookup()).await?;
-        request.answer(found)
     }
 
     async fn run(

@@ -124,7 +124,7 @@ impl Orders {
 
     /// The order that this request placed before, if it did.
     pub(crate) async fn placed(&self, request: Request) -> Result<Option<Order>, Error> {
-        self.store.read("FindPlacedOrder", move |connection| place::find(connection, request)).await
+        self.store.write(place::Seek { request }).await
     }
 
     /// An order as it is.

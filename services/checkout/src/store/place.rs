@@ -1,6 +1,6 @@
 //! Places an order, once for each request.
 
-use ::store::{Connection, Lookup, Request, Transaction, Unit};
+use ::store::{Lookup, Request, Transaction, Unit};
 
 use super::{NewOrder, Placing, Taken, key, load, row};
 use crate::error::Error;
@@ -39,11 +39,27 @@ impl Unit for Place {
     }
 }
 
-/// The order that a request placed, if it did, on a connection that cannot write.
-pub(super) async fn find(mut connection: Connection, request: Request) -> Result<Option<Order>, Error> {
-    let Some(answer) = connection.remembered(&request).await? else { return Ok(None) };
-    let id = row::id(&String::from_utf8_lossy(&answer))?;
-    load::read(connection, id).await
+/// Finds the order that a request placed. A unit, so that it waits for a try that is being written.
+pub(super) struct Seek {
+    pub(super) request: Request,
+}
+
+impl Unit for Seek {
+    const NAME: &'static str = "FindPlacedOrder";
+    type Output = Option<Order>;
+    type Error = Error;
+
+    fn keys(&self) -> Vec<String> {
+        vec![self.request.key()]
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        vec![self.request.lookup()]
+    }
+
+    async fn run(&self, tx: &mut Transaction) -> Result<Option<Order>, Error> {
+        placed(tx, &self.request).await
+    }
 }
 
 async fn placed(tx: &mut Transaction, request: &Request) -> Result<Option<Order>, Error> {
