@@ -29,11 +29,12 @@ fn outcome_of(order: &Order, number: u8) -> Option<Outcome> {
     Some(possible.into_iter().nth(number).unwrap_or(later))
 }
 
-fn command_of(number: u8) -> Command {
+/// A command by a number, of a request of its own: no two requests of an order have one id.
+fn command_of(number: u8, request: usize) -> Command {
     match number % 5 {
         0 => Command::Cancel { operator: false },
         1 => Command::Cancel { operator: true },
-        2 => Command::Refund { id: number.to_string(), units: vec![], return_units: true, comment: String::new() },
+        2 => Command::Refund { id: request.to_string(), units: vec![], return_units: true, comment: String::new() },
         3 => Command::Fulfill(None),
         _ => Command::Retry,
     }
@@ -61,11 +62,11 @@ proptest! {
         happenings in proptest::collection::vec((any::<bool>(), any::<u8>(), 0_i64..200), 0..60),
     ) {
         let (mut order, mut now_us, mut captures) = (example(&[(100, 2), (0, 1)], 50, 1_900, true), 0, 0);
-        for (told, number, later_us) in happenings {
+        for (request, (told, number, later_us)) in happenings.into_iter().enumerate() {
             now_us += later_us;
             let before = order.clone();
             if told {
-                if order.obey(&command_of(number), now_us).is_err() {
+                if order.obey(&command_of(number, request), now_us).is_err() {
                     prop_assert_eq!(&order, &before);
                 }
             } else if order.state != State::NeedsAttention && let Some(outcome) = outcome_of(&order, number) {
