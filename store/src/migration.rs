@@ -20,34 +20,32 @@ use crate::{Source, Value};
 pub struct Migration {
     /// From 1, ascending, never used again.
     pub number: i64,
-    /// What it does, such as `product`.
+    /// What it does: the name of its files.
     pub name: &'static str,
-    /// The files `migrations/{sqlite,postgres}/NNNN_name.sql`, by `include_str!`. Once applied anywhere they never change:
-    /// their checksums are compared at every start.
+    /// Once applied anywhere it never changes: the checksums are compared at every start.
     pub sql: Dialect,
+}
+
+/// The [`Migration`] of this number in the files of this name, `migrations/{sqlite,postgres}/NAME.sql` beside the crate's manifest.
+#[macro_export]
+macro_rules! migration {
+    ($number:literal, $name:literal) => {
+        $crate::Migration {
+            number: $number,
+            name: $name,
+            sql: $crate::Dialect {
+                sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/", $name, ".sql")),
+                postgres: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres/", $name, ".sql")),
+            },
+        }
+    };
 }
 
 const STORE_TABLE: &str = "store_migrations";
 const SERVICE_TABLE: &str = "service_migrations";
 
-const STORE: &[Migration] = &[
-    Migration {
-        number: 1,
-        name: "store",
-        sql: Dialect {
-            sqlite: include_str!("../migrations/sqlite/0001_store.sql"),
-            postgres: include_str!("../migrations/postgres/0001_store.sql"),
-        },
-    },
-    Migration {
-        number: 2,
-        name: "inbox",
-        sql: Dialect {
-            sqlite: include_str!("../migrations/sqlite/0002_inbox.sql"),
-            postgres: include_str!("../migrations/postgres/0002_inbox.sql"),
-        },
-    },
-];
+const STORE: &[Migration] =
+    &[migration!(1, "0001_store"), migration!(2, "0002_inbox"), migration!(3, "0003_requests_in_order_of_insertion")];
 
 /// A step may take as long as it takes: whole tables are rewritten.
 pub(crate) const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);

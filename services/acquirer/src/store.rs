@@ -8,7 +8,7 @@ mod entry;
 mod fault;
 mod write;
 
-use ::store::{Dialect, Migration, Store};
+use ::store::{Migration, Store, migration};
 use rpc::Capability;
 use rpc::money::Money;
 
@@ -21,22 +21,9 @@ pub(crate) use fault::Said;
 
 /// The schema of this service.
 pub(crate) const MIGRATIONS: &[Migration] = &[
-    Migration {
-        number: 1,
-        name: "ledger",
-        sql: Dialect {
-            sqlite: include_str!("../migrations/sqlite/0001_ledger.sql"),
-            postgres: include_str!("../migrations/postgres/0001_ledger.sql"),
-        },
-    },
-    Migration {
-        number: 2,
-        name: "entries of a payment",
-        sql: Dialect {
-            sqlite: include_str!("../migrations/sqlite/0002_entries_of_a_payment.sql"),
-            postgres: include_str!("../migrations/postgres/0002_entries_of_a_payment.sql"),
-        },
-    },
+    migration!(1, "0001_ledger"),
+    migration!(2, "0002_entries_of_a_payment"),
+    migration!(3, "0003_rows_in_order_of_insertion"),
 ];
 
 /// Charges, the ledger, and what is to go wrong.

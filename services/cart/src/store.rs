@@ -11,7 +11,7 @@ mod load;
 mod merge;
 mod row;
 
-use ::store::{Dialect, Migration, Request, Store};
+use ::store::{Migration, Request, Store, migration};
 
 use crate::cart::{Cart, CartId};
 use crate::error::{Error, unexpected};
@@ -22,14 +22,8 @@ pub(crate) use edit::Action;
 pub(crate) use expire::EXPIRED_MAX;
 
 /// The schema of this service.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "carts",
-    sql: Dialect {
-        sqlite: include_str!("../migrations/sqlite/0001_carts.sql"),
-        postgres: include_str!("../migrations/postgres/0001_carts.sql"),
-    },
-}];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[migration!(1, "0001_carts"), migration!(2, "0002_rows_in_order_of_insertion")];
 
 /// Reads an event of the catalog: its type and its payload.
 pub(crate) type Read = fn(&str, &[u8]) -> Result<News, Unreadable>;

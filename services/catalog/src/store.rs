@@ -11,7 +11,7 @@ mod row;
 mod write;
 
 use ::store::feed::Message;
-use ::store::{Dialect, Migration, Request, Store, WatchError};
+use ::store::{Migration, Request, Store, WatchError, migration};
 use bytes::Bytes;
 use futures_util::Stream;
 use rpc::Stamp;
@@ -24,14 +24,7 @@ use crate::product::{CategoryPath, Change, Draft, Product, ProductId};
 pub(crate) use import::{Imported, Outcome};
 
 /// The schema of this service.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "products",
-    sql: Dialect {
-        sqlite: include_str!("../migrations/sqlite/0001_products.sql"),
-        postgres: include_str!("../migrations/postgres/0001_products.sql"),
-    },
-}];
+pub(crate) const MIGRATIONS: &[Migration] = &[migration!(1, "0001_products")];
 
 /// How products are written for others; the composing file joins it with the contract.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ mod tell;
 use std::sync::Arc;
 
 use ::store::feed::Message;
-use ::store::{Dialect, Migration, Request, Store, WatchError};
+use ::store::{Migration, Request, Store, WatchError, migration};
 use futures_util::Stream;
 
 use crate::command::Command;
@@ -32,14 +32,8 @@ pub(crate) use list::{Page, Query};
 pub(crate) use measure::Unfinished;
 
 /// The schema of this service.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "orders",
-    sql: Dialect {
-        sqlite: include_str!("../migrations/sqlite/0001_orders.sql"),
-        postgres: include_str!("../migrations/postgres/0001_orders.sql"),
-    },
-}];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[migration!(1, "0001_orders"), migration!(2, "0002_rows_in_order_of_insertion")];
 
 /// What places orders; its answers are remembered for ever.
 pub(crate) const PLACE_ORDER: &str = "souk.checkout.v1.CheckoutService/PlaceOrder";

@@ -19,7 +19,7 @@ mod settle;
 use std::sync::Arc;
 
 use ::store::feed::Message;
-use ::store::{Dialect, Migration, Request, Store, WatchError};
+use ::store::{Migration, Request, Store, WatchError, migration};
 use futures_util::Stream;
 use futures_util::future::join_all;
 
@@ -36,14 +36,8 @@ use restock::Restocked;
 use settle::{Settled, Wish};
 
 /// The schema of this service.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "inventory",
-    sql: Dialect {
-        sqlite: include_str!("../migrations/sqlite/0001_inventory.sql"),
-        postgres: include_str!("../migrations/postgres/0001_inventory.sql"),
-    },
-}];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[migration!(1, "0001_inventory"), migration!(2, "0002_rows_in_order_of_insertion")];
 
 /// The most expired reservations that one search finds.
 pub(crate) const OVERDUE_MAX: u32 = 64;

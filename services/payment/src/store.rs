@@ -14,7 +14,7 @@ mod settle;
 
 use std::time::Duration;
 
-use ::store::{Dialect, Migration, Request, Store};
+use ::store::{Migration, Request, Store, migration};
 use rpc::Capability;
 use rpc::money::Money;
 
@@ -29,14 +29,8 @@ pub(crate) use due::DUE_MAX;
 pub(crate) use settle::News;
 
 /// The schema of this service.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "payments",
-    sql: Dialect {
-        sqlite: include_str!("../migrations/sqlite/0001_payments.sql"),
-        postgres: include_str!("../migrations/postgres/0001_payments.sql"),
-    },
-}];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[migration!(1, "0001_payments"), migration!(2, "0002_rows_in_order_of_insertion")];
 
 /// How long a card's token is good, and its code kept at most: 15 minutes, in microseconds.
 pub(crate) const TOKEN_LIFE_US: i64 = 15 * 60 * 1_000_000;

@@ -221,6 +221,11 @@ fn open(path: &Path, access: Access, busy: Duration) -> Result<Open, DriverError
              PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000"
         }
     })?;
+    if access == Access::Write {
+        // What undoes a statement that fails halfway; a file of its own costs more than the statement. Not where a migration
+        // sorts whole tables.
+        connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+    }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let deadline = Arc::new(Deadline::new());
     let looked_at = Arc::clone(&deadline);

@@ -1,0 +1,1 @@
+-- PostgreSQL keeps rows apart from the trees of their keys as it is.
