@@ -21,6 +21,8 @@ LOAD_SECONDS = 1200
 UNEVEN = 0.10
 # Calls of a window in which shares are looked at.
 SHARE_CALLS = 3000
+# How long so many may take.
+WINDOW_SECONDS = 20
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -88,30 +90,33 @@ def counted(text):
 
 
 def even(suite, counts, seconds, what):
-    """Waits for a window of calls of which all have equal shares; `counts` gives what each has answered.
+    """Waits for a window of calls, begun within this time, of which all have equal shares; `counts` gives what each has answered.
 
     The window slides: it ends now and begins as late as it may. One that had to end before the next begins would last
-    seconds on a slow machine, and the one in which a replica comes back would count as a whole.
+    seconds on a slow machine, and the one in which a replica comes back would count as a whole. How long so many calls take
+    is nobody's lateness.
     """
     began, samples, windows = time.monotonic(), [], []
 
     def window():
-        samples.append(counts())
-        now = samples[-1]
-        for before in reversed(samples):
+        samples.append((time.monotonic() - began, counts()))
+        _, now = samples[-1]
+        for after, before in reversed(samples):
             taken = [is_ - was for is_, was in zip(now, before, strict=True)]
             if sum(taken) >= SHARE_CALLS:
-                windows.append(taken)
+                windows.append(f"{taken} from {after:.1f} s")
+                if after > seconds:
+                    raise lib.Failure(f"{what}: not within {seconds} s")
                 mean = sum(taken) / len(taken)
                 return all(abs(share / mean - 1) <= UNEVEN for share in taken)
         return False
 
     try:
-        lib.eventually(what, seconds, window)
+        lib.eventually(what, seconds + WINDOW_SECONDS, window)
     except lib.Failure as late:
         raise lib.Failure(f"{late}; it was {windows[-3:]}") from None
     suite.check(True, what)
-    suite.note(f"after {time.monotonic() - began:.1f} s: {windows[-1]}")
+    suite.note(f"{windows[-1]} to {time.monotonic() - began:.1f} s")
 
 
 def died(suite, load):
