@@ -99,8 +99,7 @@ def even(suite, counts, seconds, what):
     began, samples, windows = time.monotonic(), [], []
 
     def window():
-        samples.append((time.monotonic() - began, counts()))
-        _, now = samples[-1]
+        samples.append((time.monotonic() - began, now := counts()))
         for after, before in reversed(samples):
             taken = [is_ - was for is_, was in zip(now, before, strict=True)]
             if sum(taken) >= SHARE_CALLS:

@@ -34,6 +34,17 @@ pub struct CardOfShopper {
     pub code: &'static str,
 }
 
+impl CardOfShopper {
+    /// It is approved.
+    pub const GOOD: Self = Self { number: "4242424242424242", code: "123" };
+    /// It is declined.
+    pub const DECLINED: Self = Self { number: "4000000000009995", code: "123" };
+    /// It is approved after 2 seconds.
+    pub const SLOW: Self = Self { number: "4000000000000077", code: "123" };
+    /// Its authorization is done, and the answer is lost.
+    pub const LOST: Self = Self { number: "4000000000000259", code: "123" };
+}
+
 /// A new request id.
 #[must_use]
 pub fn uuid() -> String {

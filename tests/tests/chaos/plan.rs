@@ -18,13 +18,6 @@ const ORDERS_A_SCARCE_UNIT: u64 = 20;
 /// More of the plentiful products than could ever be ordered.
 const PLENTY: i64 = 1_000_000;
 
-const GOOD: CardOfShopper = CardOfShopper { number: "4242424242424242", code: "123" };
-const DECLINED: CardOfShopper = CardOfShopper { number: "4000000000009995", code: "123" };
-/// It is approved after 2 seconds.
-const SLOW: CardOfShopper = CardOfShopper { number: "4000000000000077", code: "123" };
-/// Its authorization is done, and the answer is lost.
-const LOST: CardOfShopper = CardOfShopper { number: "4000000000000259", code: "123" };
-
 /// A storm.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -93,10 +86,10 @@ impl Plan {
             17.. => (format!("chaos-last-{}", number * self.last_units() / self.orders + 1), 1),
         };
         let card = match chance.u8(0..20) {
-            0..=15 => GOOD,
-            16 => DECLINED,
-            17 => SLOW,
-            18.. => LOST,
+            0..=15 => CardOfShopper::GOOD,
+            16 => CardOfShopper::DECLINED,
+            17 => CardOfShopper::SLOW,
+            18.. => CardOfShopper::LOST,
         };
         let manner = match chance.u8(0..20) {
             0..=10 => Manner::Plain,

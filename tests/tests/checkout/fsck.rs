@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use system_tests::{Shop, souk};
 use test_postgres::Server;
 
-use super::{DECLINED, GOOD, OrderState, Shopper, pb, uuid};
+use super::{CardOfShopper, OrderState, Shopper, pb, uuid};
 
 const SERVICES: [&str; 6] = ["acquirer", "cart", "catalog", "checkout", "inventory", "payment"];
 /// Orders that are placed while the shop is checked.
@@ -64,14 +64,14 @@ impl Databases<'_> {
 async fn orders(shop: &Shop) -> pb::Order {
     let mut shopper = Shopper::at(&shop.grpc);
     shopper.sell("mug-of-the-test", 9).await;
-    let refused = shopper.wishes("mug-of-the-test", 1, DECLINED).await;
+    let refused = shopper.wishes("mug-of-the-test", 1, CardOfShopper::DECLINED).await;
     shopper.place(refused).await;
-    let cancelled = shopper.wishes("mug-of-the-test", 2, GOOD).await;
+    let cancelled = shopper.wishes("mug-of-the-test", 2, CardOfShopper::GOOD).await;
     let cancelled = shopper.place(cancelled).await;
     let (order_id, etag) = (cancelled.order_id.clone(), String::new());
     shopper.orders.cancel_order(pb::CancelOrderRequest { order_id, etag, request_id: uuid() }).await.unwrap();
     shopper.reaches(&cancelled, OrderState::Refunded).await;
-    let captured = shopper.wishes("mug-of-the-test", 3, GOOD).await;
+    let captured = shopper.wishes("mug-of-the-test", 3, CardOfShopper::GOOD).await;
     let captured = shopper.place(captured).await;
     shopper.reaches(&captured, OrderState::Captured).await
 }
@@ -170,7 +170,7 @@ async fn what_is_on_its_way_is_not_wrong() {
     shopper.sell("mug-of-the-test", ORDERS).await;
     let mut placing = Vec::new();
     for _ in 0..ORDERS {
-        let request = shopper.wishes("mug-of-the-test", 1, GOOD).await;
+        let request = shopper.wishes("mug-of-the-test", 1, CardOfShopper::GOOD).await;
         let mut orders = shopper.orders.clone();
         placing.push(tokio::spawn(async move { orders.place_order(request).await }));
         let databases = Databases::Files(data.path());

@@ -12,17 +12,12 @@ use contracts::{
 };
 use system_tests::{CardOfShopper, Shop, Shopper, Signal, cart, eventually, uuid};
 
-const GOOD: CardOfShopper = CardOfShopper { number: "4242424242424242", code: "123" };
-const DECLINED: CardOfShopper = CardOfShopper { number: "4000000000009995", code: "123" };
-/// Its authorization is done, and the answer is lost.
-const LOST: CardOfShopper = CardOfShopper { number: "4000000000000259", code: "123" };
-
 #[tokio::test]
 async fn a_shopper_orders_pays_cancels_and_gets_everything_back() {
     let shop = Shop::open(&[]).await;
     let mut shopper = Shopper::at(&shop.grpc);
     shopper.sell("mug-of-the-test", 5).await;
-    let request = shopper.wishes("mug-of-the-test", 2, GOOD).await;
+    let request = shopper.wishes("mug-of-the-test", 2, CardOfShopper::GOOD).await;
     let cart_id = request.cart_id.clone();
     let order = shopper.place(request.clone()).await;
     let order = shopper.reaches(&order, OrderState::Captured).await;
@@ -60,14 +55,14 @@ async fn a_declined_card_gives_the_units_back_and_a_lost_answer_charges_once() {
     let shop = Shop::open(&[]).await;
     let mut shopper = Shopper::at(&shop.grpc);
     shopper.sell("mug-of-the-test", 5).await;
-    let request = shopper.wishes("mug-of-the-test", 1, DECLINED).await;
+    let request = shopper.wishes("mug-of-the-test", 1, CardOfShopper::DECLINED).await;
     let order = shopper.place(request).await;
     let failure = order.failure.as_ref().unwrap();
     assert_eq!((order.state(), failure.reason()), (OrderState::Failed, pb::OrderFailureReason::CardDeclined));
     assert_eq!(failure.decline_reason(), contracts::payment::v1::DeclineReason::InsufficientFunds);
     assert_eq!(shopper.units("mug-of-the-test").await, (5, 0, 0));
 
-    let request = shopper.wishes("mug-of-the-test", 1, LOST).await;
+    let request = shopper.wishes("mug-of-the-test", 1, CardOfShopper::LOST).await;
     let order = shopper.place(request).await;
     let order = shopper.reaches(&order, OrderState::Captured).await;
     let payment = shopper.payment(&order).await;
@@ -80,7 +75,7 @@ async fn what_is_popular_is_counted_anew_where_its_file_was_lost() {
     let shop = Shop::open_on(data.path(), &[]).await;
     let mut shopper = Shopper::at(&shop.grpc);
     shopper.sell("mug-of-the-test", 5).await;
-    let request = shopper.wishes("mug-of-the-test", 2, GOOD).await;
+    let request = shopper.wishes("mug-of-the-test", 2, CardOfShopper::GOOD).await;
     let order = shopper.place(request).await;
     shopper.reaches(&order, OrderState::Captured).await;
     sold_two(&shopper).await;
@@ -112,7 +107,7 @@ async fn orders_of_a_shop_that_is_killed_go_on_when_it_opens_again() {
     shopper.sell("mug-of-the-test", 8).await;
     let mut placing = Vec::new();
     for _ in 0..8 {
-        let request = shopper.wishes("mug-of-the-test", 1, GOOD).await;
+        let request = shopper.wishes("mug-of-the-test", 1, CardOfShopper::GOOD).await;
         let mut orders = shopper.orders.clone();
         placing.push((request.clone(), tokio::spawn(async move { orders.place_order(request).await })));
     }

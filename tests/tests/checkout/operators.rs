@@ -46,10 +46,10 @@ async fn an_operator_lists_shows_and_refunds_by_line_and_a_repeated_request_coun
     let edge = &*shop.grpc;
     let mut shopper = Shopper::at(edge);
     shopper.sell("mug-of-the-test", 5).await;
-    let request = shopper.wishes("mug-of-the-test", 3, GOOD).await;
+    let request = shopper.wishes("mug-of-the-test", 3, CardOfShopper::GOOD).await;
     let order = shopper.place(request).await;
     let order = shopper.reaches(&order, OrderState::Captured).await;
-    let declined = shopper.wishes("mug-of-the-test", 1, DECLINED).await;
+    let declined = shopper.wishes("mug-of-the-test", 1, CardOfShopper::DECLINED).await;
     let failed = shopper.place(declined).await;
     let id = &*order.order_id;
 
@@ -94,7 +94,7 @@ async fn an_operator_sends_one_order_and_cancels_another() {
     shopper.sell("mug-of-the-test", 5).await;
     let mut placed = Vec::new();
     for _ in 0..2 {
-        let request = shopper.wishes("mug-of-the-test", 1, GOOD).await;
+        let request = shopper.wishes("mug-of-the-test", 1, CardOfShopper::GOOD).await;
         let order = shopper.place(request).await;
         placed.push(shopper.reaches(&order, OrderState::Captured).await);
     }
@@ -125,7 +125,7 @@ async fn an_order_whose_money_cannot_be_taken_is_stuck_until_it_is_tried_again()
     let refuses = FaultRule { operations, probability: 1.0, kind: FaultKind::Refuse.into(), ..FaultRule::default() };
     let plan = FaultPlan { rules: vec![refuses], ..FaultPlan::default() };
     acquirer.set_faults(SetFaultsRequest { plan: Some(plan) }).await.unwrap();
-    let request = shopper.wishes("mug-of-the-test", 1, GOOD).await;
+    let request = shopper.wishes("mug-of-the-test", 1, CardOfShopper::GOOD).await;
     let order = shopper.place(request).await;
     let order = shopper.reaches(&order, OrderState::NeedsAttention).await;
 
